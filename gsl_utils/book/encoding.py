@@ -1,0 +1,162 @@
+"""A figure's numbers as bytes: a rounded CSV, or a compressed file of arrays.
+
+Both carry no date and no more digits than a reader can see, so that the same figure gives the same bytes.
+"""
+
+from __future__ import annotations
+
+import base64
+import csv
+import io
+import math
+import re
+import zipfile
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+__all__ = ["decode_csv", "decode_npz", "encode_csv", "encode_npz"]
+
+# The earliest date that a zip file can hold: any fixed date would do.
+_ZIP_EPOCH = (1980, 1, 1, 0, 0, 0)
+
+
+def _array(value: object) -> np.ndarray:
+    """Return a numpy array of ``value``, which may be a torch tensor with a gradient."""
+    if hasattr(value, "detach"):
+        value = value.detach().cpu()
+    return np.asarray(value)
+
+
+def _cell(value: object) -> str:
+    """Return one entry of the CSV, floats with six significant digits."""
+    if isinstance(value, bool | np.bool_):
+        return "true" if value else "false"
+    if isinstance(value, int | np.integer):
+        return str(int(value))
+    if isinstance(value, float | np.floating):
+        # Adding zero turns -0 into 0: the sign of a zero differs between machines.
+        return "nan" if math.isnan(value) else f"{float(f'{value:.6g}') + 0.0:.6g}"
+    text = str(value)
+    return '"' + text.replace('"', '""') + '"' if re.search(r'[",\r\n]', text) else text
+
+
+def encode_csv(data: Mapping[str, Any]) -> str:
+    r"""Return columns of equal length as a CSV with a header and six significant digits.
+
+    Args:
+        data: Column name to a 1-D array-like of numbers, booleans or text; nan says that there is no value.
+
+    Raises:
+        ValueError: No column, an unnamed one, an empty or not 1-D one, unequal lengths, or an infinite entry.
+
+    >>> encode_csv({"m": [10, 20], "error": [0.5, 1 / 3]})
+    'm,error\n10,0.5\n20,0.333333\n'
+    """
+    if not data:
+        raise ValueError("data is empty; it must map at least one column name to its values")
+    columns = {}
+    for key, value in data.items():
+        if not isinstance(key, str) or not re.fullmatch(r"[A-Za-z_][\w .()/-]*", key):
+            raise ValueError(f"data has a column named {key!r}; it must be a word that starts with a letter")
+        column = _array(value)
+        if column.ndim != 1:
+            raise ValueError(f"data[{key!r}] has shape {column.shape}; it must be 1-D (see plotting.tidy)")
+        if column.dtype.kind not in "biufUO":
+            raise ValueError(
+                f"data[{key!r}] has dtype {column.dtype}; it must hold numbers, booleans or text"
+            )
+        if column.dtype.kind == "f" and np.isinf(column).any():
+            raise ValueError(f"data[{key!r}] has an infinite entry; nan says that there is no value")
+        columns[key] = column
+    lengths = {key: len(column) for key, column in columns.items()}
+    if len(set(lengths.values())) > 1:
+        raise ValueError(f"data has columns of lengths {lengths}; they must be equal")
+    if not next(iter(lengths.values())):
+        raise ValueError("data has columns without entries; a figure is drawn from at least one row")
+    rows = zip(*columns.values(), strict=True)
+    lines = [",".join(columns), *(",".join(map(_cell, row)) for row in rows)]
+    return "\n".join(lines) + "\n"
+
+
+def _quantise(array: np.ndarray) -> np.ndarray:
+    """Round to four digits of the largest magnitude: finer than any screen shows, and it compresses."""
+    if array.dtype.kind != "f":
+        return array
+    largest = float(np.abs(array[np.isfinite(array)]).max(initial=0.0))
+    if largest == 0.0:
+        return array.astype(np.float32) + np.float32(0.0)
+    digits = 3 - math.floor(math.log10(largest))
+    return (np.round(array.astype(np.float64), digits) + 0.0).astype(np.float32)
+
+
+def encode_npz(images: Mapping[str, Any]) -> str:
+    """Return arrays as base64 of a compressed ``.npz`` file whose bytes depend on nothing but the arrays.
+
+    Args:
+        images: Name to an array of numbers of any shape; floats are stored as float32, rounded to
+            four digits of the array's largest magnitude.
+
+    Raises:
+        ValueError: No array, a name that is not an identifier, an empty or non-numeric array, or an
+            infinite entry.
+    """
+    if not images:
+        raise ValueError("images is empty; it must map at least one name to an array")
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        for key, value in images.items():
+            if not isinstance(key, str) or not key.isidentifier():
+                raise ValueError(f"images has an array named {key!r}; it must be an identifier")
+            array = _array(value)
+            if array.dtype.kind not in "biuf" or array.size == 0:
+                raise ValueError(
+                    f"images[{key!r}] has shape {array.shape}, dtype {array.dtype}; it must hold numbers"
+                )
+            if array.dtype.kind == "f" and np.isinf(array).any():
+                raise ValueError(f"images[{key!r}] has an infinite entry; nan says that there is no value")
+            member = io.BytesIO()
+            quantised = np.ascontiguousarray(_quantise(array))
+            np.lib.format.write_array(member, quantised, version=(1, 0), allow_pickle=False)
+            info = zipfile.ZipInfo(f"{key}.npy", date_time=_ZIP_EPOCH)
+            info.compress_type = zipfile.ZIP_DEFLATED
+            archive.writestr(info, member.getvalue(), compresslevel=9)
+    return base64.b64encode(buffer.getvalue()).decode("ascii")
+
+
+def decode_npz(text: str) -> dict[str, np.ndarray]:
+    """Return the arrays that ``encode_npz`` stored.
+
+    Args:
+        text: Base64 of an ``.npz`` file.
+
+    Raises:
+        ValueError: The text is not such a file.
+    """
+    try:
+        with np.load(io.BytesIO(base64.b64decode(text, validate=True)), allow_pickle=False) as stored:
+            return {key: stored[key] for key in stored.files}
+    except (ValueError, OSError, zipfile.BadZipFile, EOFError) as error:
+        raise ValueError(f"not base64 of an npz file: {error}") from error
+
+
+def decode_csv(text: str) -> dict[str, list[str]]:
+    r"""Return the columns of a CSV, entries as text.
+
+    Args:
+        text: What ``encode_csv`` returned.
+
+    Raises:
+        ValueError: There is no header, or a row has another number of entries than the header.
+
+    >>> decode_csv("m,error\n10,0.5\n")
+    {'m': ['10'], 'error': ['0.5']}
+    """
+    rows = list(csv.reader(io.StringIO(text)))
+    if not rows:
+        raise ValueError("the CSV is empty; it must begin with a header")
+    for i, row in enumerate(rows):
+        if len(row) != len(rows[0]):
+            raise ValueError(f"row {i} of the CSV has {len(row)} entries; the header has {len(rows[0])}")
+    return {key: [row[j] for row in rows[1:]] for j, key in enumerate(rows[0])}

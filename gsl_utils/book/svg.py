@@ -1,0 +1,68 @@
+"""A figure as an SVG whose bytes depend on nothing but the figure."""
+
+from __future__ import annotations
+
+import io
+import re
+
+import matplotlib as mpl
+from matplotlib.figure import Figure
+from matplotlib.text import Text
+
+__all__ = ["check_legible", "render"]
+
+MAX_WIDTH = 6.5
+# What a telephone of 390 px leaves for a figure, and the smallest letters to be read there, in px.
+_PHONE_COLUMN = 358.0
+_LEGIBLE = 9.0
+_POINTS_PER_INCH = 72.0
+_NO_METADATA = {"Date": None, "Creator": None, "Format": None, "Type": None}
+_COORDINATES = re.compile(r' (?:d|x|y)="[^"]*"|translate\([^)]*\)')
+_NUMBER = re.compile(r"-?\d+\.\d+(?:e-?\d+)?")
+
+
+def check_legible(fig: Figure) -> None:
+    """Refuse a figure whose letters a telephone of 390 px would show smaller than 9 px.
+
+    Args:
+        fig: The figure.
+
+    Raises:
+        ValueError: The figure is wider than 6.5 inches, or has text too small for its width.
+    """
+    width = float(fig.get_size_inches()[0])
+    if width > MAX_WIDTH:
+        raise ValueError(
+            f"fig is {width:g} inches wide; it must be at most {MAX_WIDTH}, as figsize() gives: "
+            "put panels below each other"
+        )
+    smallest = _LEGIBLE * _POINTS_PER_INCH * width / _PHONE_COLUMN
+    for text in fig.findobj(Text):
+        assert isinstance(text, Text)
+        size = float(text.get_fontsize())
+        if text.get_visible() and text.get_text().strip() and size < smallest:
+            raise ValueError(
+                f"fig has the text {text.get_text()!r} in {size:g} points; "
+                f"at this width it must be at least {smallest:.1f} to be legible at 390 px"
+            )
+
+
+def render(fig: Figure, name: str) -> str:
+    """Return the figure as SVG: no date, ids salted with the name, coordinates in hundredths of a point.
+
+    Args:
+        fig: The figure.
+        name: Its name; two figures on one page keep their ids apart by it.
+    """
+    buffer = io.StringIO()
+    # Letters as outlines look the same on every machine, whatever fonts it has.
+    with mpl.rc_context({"svg.hashsalt": name, "svg.fonttype": "path", "svg.image_inline": True}):
+        fig.savefig(buffer, format="svg", metadata=_NO_METADATA)
+    text = buffer.getvalue()
+    return _COORDINATES.sub(lambda found: _NUMBER.sub(_hundredths, found.group()), text[text.index("<svg") :])
+
+
+def _hundredths(number: re.Match[str]) -> str:
+    """Round one coordinate: a hundredth of a point cannot be seen, later digits differ between machines."""
+    # Adding zero turns -0 into 0.
+    return f"{round(float(number.group()), 2) + 0.0:.2f}".rstrip("0").rstrip(".")
