@@ -1,0 +1,61 @@
+"""The commands of the book: ``python -m gsl_utils.book <command>``."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import sys
+from collections.abc import Sequence
+
+from gsl_utils.book.root import BookError
+
+__all__ = ["COMMANDS", "main"]
+
+# Command: the module that holds its `add_arguments(parser)` and `run(args) -> int`, and what it does. A module
+# is imported only when its command is called: `--help` is quick and no command pays for another's libraries.
+COMMANDS: dict[str, tuple[str, str]] = {
+    "execute": ("gsl_utils.book.execute", "execute the notebooks whose pages are stale"),
+    "status": ("gsl_utils.book.freshness", "say of each page whether it is fresh, and if not, what changed"),
+    "check": ("gsl_utils.book.check", "lint, types, stale pages, the ledger and the environment files"),
+    "render": ("gsl_utils.book.site.render", "render the pages to the site"),
+    "serve": ("gsl_utils.book.site.serve", "serve the rendered site on this machine"),
+    "claim": ("gsl_utils.book.ledger", "run the page that decides one claim and print its record"),
+    "paper": ("gsl_utils.book.paper", "run one chapter at the papers' scale and store its results"),
+    "seeds": ("gsl_utils.book.reseed", "execute every page with other seeds and compare the verdicts"),
+}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command of the book.
+
+    Args:
+        argv: The command and its arguments; by default those of the process.
+
+    Returns:
+        The exit status: 0 when all is well, 1 when the command found problems, 2 when it could not start.
+    """
+    words = list(sys.argv[1:] if argv is None else argv)
+    parser = argparse.ArgumentParser(
+        prog="python -m gsl_utils.book", description="The commands of the executable book."
+    )
+    commands = parser.add_subparsers(dest="command", metavar="command", required=True)
+    chosen = next((word for word in words if not word.startswith("-")), None)
+    for name, (module, purpose) in COMMANDS.items():
+        command = commands.add_parser(name, help=purpose, description=purpose[0].upper() + purpose[1:] + ".")
+        if name == chosen:
+            implementation = importlib.import_module(module)
+            implementation.add_arguments(command)
+            command.set_defaults(run=implementation.run)
+    args = parser.parse_args(words)
+    try:
+        return int(args.run(args))
+    except BookError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("stopped", file=sys.stderr)
+        return 130
+
+
+if __name__ == "__main__":
+    sys.exit(main())
