@@ -113,7 +113,7 @@ def wilson_interval(successes: int, trials: int, level: float = 0.99) -> tuple[f
 
     >>> share, low, high = wilson_interval(48, 50)
     >>> f"{share:.2f} [{low:.2f}, {high:.2f}]"
-    '0.96 [0.81, 0.99]'
+    '0.96 [0.82, 0.99]'
     """
     level = _level(level)
     for name, value in (("successes", successes), ("trials", trials)):
