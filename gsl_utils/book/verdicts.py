@@ -12,8 +12,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from gsl_utils.book.criterion import Criterion
-from gsl_utils.book.records import Claim
+from gsl_utils.book.bounds import Criterion
+from gsl_utils.book.claims import Claim
 
 __all__ = ["Measurement", "Verdict", "decide"]
 
