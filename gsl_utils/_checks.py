@@ -1,0 +1,213 @@
+"""Every refusal of bad input, in one place: each says which argument it was, what it was, and what it must be."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from numbers import Integral, Real
+
+import torch
+from torch import Tensor
+
+__all__ = [
+    "choice",
+    "flag",
+    "floating_dtype",
+    "floats",
+    "images",
+    "integer",
+    "level",
+    "linear_system",
+    "matrix",
+    "per_signal",
+    "random_source",
+    "real",
+    "same_kind",
+    "same_shape",
+    "signals",
+]
+
+
+def _shape(value: Tensor) -> str:
+    return str(tuple(value.shape))
+
+
+def floats(name: str, value: object) -> Tensor:
+    """A tensor of floats, finite and not empty."""
+    if not isinstance(value, Tensor):
+        raise TypeError(f"{name} is a {type(value).__name__}; it must be a torch.Tensor of floats.")
+    if not value.dtype.is_floating_point:
+        raise TypeError(f"{name} has dtype {value.dtype}; it must be a floating-point dtype such as torch.float64.")
+    if value.numel() == 0:
+        raise ValueError(f"{name} is empty: its shape is {_shape(value)}; every dimension must be at least 1.")
+    if not bool(torch.isfinite(value).all()):
+        raise ValueError(f"{name} holds NaN or infinite entries; all of its entries must be finite.")
+    return value
+
+
+def signals(name: str, value: object, last: str = "n") -> Tensor:
+    """A batch of vectors ``(..., last)``."""
+    tensor = floats(name, value)
+    if tensor.ndim < 1:
+        raise ValueError(f"{name} is a scalar; it must have shape (..., {last}).")
+    return tensor
+
+
+def images(name: str, value: object, shape: Sequence[int]) -> Tensor:
+    """A batch of flattened images whose last dimension holds ``shape`` pixels."""
+    tensor = signals(name, value, "height * width")
+    height, width = shape
+    if tensor.shape[-1] != height * width:
+        raise ValueError(
+            f"{name} has {tensor.shape[-1]} entries in its last dimension; "
+            f"shape {(height, width)} says that it must have {height * width}."
+        )
+    return tensor
+
+
+def matrix(name: str, value: object) -> Tensor:
+    """A matrix, or one per signal: ``(..., m, n)``."""
+    tensor = floats(name, value)
+    if tensor.ndim < 2:
+        raise ValueError(f"{name} has shape {_shape(tensor)}; it must be a matrix (m, n) or one per signal (..., m, n).")
+    return tensor
+
+
+def same_kind(**tensors: Tensor) -> None:
+    """All tensors share one dtype and one device."""
+    (first, reference), *others = tensors.items()
+    for name, tensor in others:
+        if tensor.dtype != reference.dtype:
+            raise TypeError(f"{first} has dtype {reference.dtype} and {name} has {tensor.dtype}; they must be the same.")
+        if tensor.device != reference.device:
+            raise TypeError(f"{first} is on device {reference.device} and {name} on {tensor.device}; they must be the same.")
+
+
+def same_shape(**tensors: Tensor) -> None:
+    """All tensors have one shape, dtype and device."""
+    same_kind(**tensors)
+    (first, reference), *others = tensors.items()
+    for name, tensor in others:
+        if tensor.shape != reference.shape:
+            raise ValueError(
+                f"{first} has shape {_shape(reference)} and {name} has {_shape(tensor)}; they must be the same."
+            )
+
+
+def linear_system(
+    matrix_name: str, a: object, vector_name: str, v: object, side: str
+) -> tuple[Tensor, Tensor, torch.Size]:
+    """A matrix and vectors that go with it; ``side`` is "rows" for measurements y and "columns" for signals x.
+
+    Returns the two tensors and the shape of the batch that they broadcast to.
+    """
+    a_tensor = matrix(matrix_name, a)
+    axis, letter = (-2, "m") if side == "rows" else (-1, "n")
+    v_tensor = signals(vector_name, v, letter)
+    same_kind(**{vector_name: v_tensor, matrix_name: a_tensor})
+    if v_tensor.shape[-1] != a_tensor.shape[axis]:
+        raise ValueError(
+            f"{vector_name} has shape {_shape(v_tensor)} and {matrix_name} has {_shape(a_tensor)}; the last dimension "
+            f"of {vector_name} must be {letter} = {a_tensor.shape[axis]}, the number of {side} of {matrix_name}."
+        )
+    try:
+        batch = torch.broadcast_shapes(a_tensor.shape[:-2], v_tensor.shape[:-1])
+    except RuntimeError:
+        raise ValueError(
+            f"{matrix_name} has shape {_shape(a_tensor)} and {vector_name} has {_shape(v_tensor)}; their leading "
+            "dimensions must broadcast: one matrix for all signals, or one per signal."
+        ) from None
+    return a_tensor, v_tensor, batch
+
+
+def integer(name: str, value: object, low: int, high: int | None = None, why: str = "") -> int:
+    """An integer in ``[low, high]``."""
+    if isinstance(value, bool) or not isinstance(value, Integral):
+        raise TypeError(f"{name} is {value!r}; it must be an integer.")
+    if value < low or (high is not None and value > high):
+        bounds = f"at least {low}" if high is None else f"between {low} and {high}"
+        raise ValueError(f"{name} is {value}; it must be {bounds}{why and f', {why}'}.")
+    return int(value)
+
+
+def real(name: str, value: object, *, above: float | None = None, low: float | None = None) -> float:
+    """A finite number, strictly above ``above`` or at least ``low`` where they are given."""
+    if isinstance(value, bool) or not isinstance(value, Real):
+        raise TypeError(f"{name} is {value!r}; it must be a number.")
+    number = float(value)
+    must = "finite" if above is None and low is None else f"above {above}" if low is None else f"at least {low}"
+    if not math.isfinite(number) or (above is not None and number <= above) or (low is not None and number < low):
+        raise ValueError(f"{name} is {number}; it must be {must}.")
+    return number
+
+
+def per_signal(
+    name: str,
+    value: object,
+    batch: torch.Size,
+    like: Tensor,
+    *,
+    above: float | None = None,
+    low: float | None = None,
+) -> Tensor:
+    """A number, or a tensor with one per signal: returned with shape ``batch`` in the dtype and device of ``like``."""
+    if not isinstance(value, Tensor):
+        number = real(name, value, above=above, low=low)
+        return torch.full(batch, number, dtype=like.dtype, device=like.device)
+    tensor = floats(name, value)
+    same_kind(y=like, **{name: tensor})
+    try:
+        spread = tensor.expand(batch)
+    except RuntimeError:
+        raise ValueError(
+            f"{name} has shape {_shape(tensor)}; it must be a number or have the shape {tuple(batch)} of the batch."
+        ) from None
+    smallest = float(tensor.min())
+    if (above is not None and smallest <= above) or (low is not None and smallest < low):
+        must = f"above {above}" if low is None else f"at least {low}"
+        raise ValueError(f"{name} has the entry {smallest}; all of its entries must be {must}.")
+    return spread
+
+
+def level(name: str, value: object, against: Tensor) -> float | Tensor:
+    """A non-negative number, or a tensor of them that broadcasts against another without enlarging it."""
+    if not isinstance(value, Tensor):
+        return real(name, value, low=0.0)
+    tensor = floats(name, value)
+    same_kind(u=against, **{name: tensor})
+    if bool((tensor < 0).any()):
+        raise ValueError(f"{name} has the entry {float(tensor.min())}; all of its entries must be at least 0.")
+    try:
+        tensor.expand(against.shape)
+    except RuntimeError:
+        raise ValueError(f"{name} has shape {_shape(tensor)}; it must broadcast to {_shape(against)}.") from None
+    return tensor
+
+
+def choice(name: str, value: object, options: Sequence[str]) -> str:
+    """One of a few words."""
+    if value not in options:
+        listed = ", ".join(repr(option) for option in options)
+        raise ValueError(f"{name} is {value!r}; it must be one of {listed}.")
+    return str(value)
+
+
+def flag(name: str, value: object) -> bool:
+    """True or False, and nothing that only looks like it."""
+    if not isinstance(value, bool):
+        raise TypeError(f"{name} is {value!r}; it must be True or False.")
+    return value
+
+
+def floating_dtype(name: str, value: object) -> torch.dtype:
+    """A floating-point dtype."""
+    if not isinstance(value, torch.dtype) or not value.is_floating_point:
+        raise TypeError(f"{name} is {value!r}; it must be a floating-point dtype such as torch.float64.")
+    return value
+
+
+def random_source(value: object) -> torch.Generator | None:
+    """A generator, or None for torch's own."""
+    if value is not None and not isinstance(value, torch.Generator):
+        raise TypeError(f"generator is a {type(value).__name__}; it must be a torch.Generator or None.")
+    return value

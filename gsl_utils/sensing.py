@@ -1,0 +1,130 @@
+"""Measurement matrices, measurements with noise, and the constants that say how well a matrix senses.
+
+The properties of a matrix alone (coherence, restricted isometry) are in ``gsl_utils._isometry`` and those of a matrix
+on the range of a generator (S-REC) in ``gsl_utils._srec``; all are public from here.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from gsl_utils import _batched, _checks
+from gsl_utils._isometry import mutual_coherence, rip_constant, rip_lower_bound
+from gsl_utils._srec import srec_constant, srec_ratio
+
+__all__ = [
+    "gaussian_matrix",
+    "measure",
+    "mutual_coherence",
+    "rip_constant",
+    "rip_lower_bound",
+    "srec_constant",
+    "srec_ratio",
+]
+
+
+def gaussian_matrix(
+    m: int,
+    n: int,
+    *,
+    scale: str = "measurements",
+    generator: torch.Generator | None = None,
+    dtype: torch.dtype = torch.float64,
+    device: torch.device | str | None = None,
+) -> Tensor:
+    r"""A matrix of independent Gaussian entries.
+
+    .. math:: A_{ij} \sim N(0, 1/m), \qquad\text{so that}\qquad \mathbb E\|Ax\|_2^2 = \|x\|_2^2
+
+    Args:
+        m: The number of measurements, at least 1.
+        n: The length of a signal, at least 1.
+        scale: ``"measurements"`` for the formula above, ``"columns"`` for columns scaled to norm 1, ``"none"`` for
+            entries of variance 1.
+        generator: The source of randomness. The draw is made on its device and then moved, so that one seed gives one
+            matrix everywhere.
+        dtype: Of the matrix.
+        device: Of the matrix.
+
+    Returns:
+        The matrix, ``(m, n)``.
+
+    Raises:
+        TypeError: An argument has the wrong type.
+        ValueError: A size is below 1, or ``scale`` is unknown.
+
+    Source: Candès and Tao (2006) for such matrices in compressed sensing. Taught in chapter 1.
+
+    >>> A = gaussian_matrix(50, 200, generator=torch.Generator().manual_seed(0))
+    >>> A.shape, bool((A.norm(dim=0) - 1).abs().max() < 0.5)
+    (torch.Size([50, 200]), True)
+    """
+    m, n = _checks.integer("m", m, 1), _checks.integer("n", n, 1)
+    _checks.choice("scale", scale, ("measurements", "columns", "none"))
+    _checks.random_source(generator)
+    _checks.floating_dtype("dtype", dtype)
+    A = _normal((m, n), generator, dtype, device)
+    if scale == "measurements":
+        return A / m**0.5
+    return A / A.norm(dim=0) if scale == "columns" else A
+
+
+def _normal(
+    shape: tuple[int, ...],
+    generator: torch.Generator | None,
+    dtype: torch.dtype,
+    device: torch.device | str | None,
+) -> Tensor:
+    source = device if generator is None else generator.device
+    return torch.randn(shape, generator=generator, dtype=dtype, device=source).to(device or "cpu")
+
+
+def measure(
+    A: Tensor,
+    x: Tensor,
+    *,
+    smnr_db: float | Tensor | None = None,
+    noise_std: float | Tensor | None = None,
+    generator: torch.Generator | None = None,
+) -> Tensor:
+    r"""Measure signals, with Gaussian noise if asked.
+
+    .. math:: y = Ax + \eta, \qquad \eta \sim N(0, \sigma^2 I_m), \qquad
+        \sigma = \frac{\|Ax\|_2}{\sqrt m}\,10^{-\mathrm{SMNR}/20}
+
+    The signal-to-measurement-noise ratio is each signal's own: its noise is scaled by its own measurements.
+
+    Args:
+        A: The matrix ``(m, n)``, or one per signal ``(..., m, n)``.
+        x: The signals ``(..., n)``, of the same dtype and device.
+        smnr_db: The ratio in decibels, a number or one per signal ``(...)``.
+        noise_std: The standard deviation :math:`\sigma` itself instead, non-negative, a number or one per signal.
+        generator: The source of randomness of the noise.
+
+    Returns:
+        The measurements ``(..., m)``; without noise when neither level is given.
+
+    Raises:
+        TypeError: An argument has the wrong type, or dtypes or devices differ.
+        ValueError: Shapes do not fit, entries are not finite, both noise levels are given, or one is out of range.
+
+    Taught in chapter 1.
+
+    >>> A = torch.eye(2, dtype=torch.float64)
+    >>> measure(A, torch.tensor([[1.0, 2.0], [0.0, 3.0]], dtype=torch.float64)).tolist()
+    [[1.0, 2.0], [0.0, 3.0]]
+    """
+    A, x, batch = _checks.linear_system("A", A, "x", x, "columns")
+    _checks.random_source(generator)
+    if smnr_db is not None and noise_std is not None:
+        raise ValueError(f"smnr_db is {smnr_db} and noise_std is {noise_std}; at most one of them may be given.")
+    clean = _batched.forward(A, x)
+    if smnr_db is not None:
+        ratio = _checks.per_signal("smnr_db", smnr_db, batch, clean)
+        deviation = clean.square().mean(-1).sqrt() * 10 ** (-ratio / 20)
+    elif noise_std is not None:
+        deviation = _checks.per_signal("noise_std", noise_std, batch, clean, low=0.0)
+    else:
+        return clean
+    return clean + deviation.unsqueeze(-1) * _normal(tuple(clean.shape), generator, clean.dtype, clean.device)
