@@ -1,0 +1,247 @@
+"""Whether the files that name packages agree with one another, and with what is installed."""
+
+from __future__ import annotations
+
+import sys
+import tomllib
+from collections.abc import Iterable, Iterator, Mapping
+from importlib import metadata
+from pathlib import Path
+
+import yaml
+from packaging.markers import default_environment
+from packaging.requirements import InvalidRequirement, Requirement
+from packaging.specifiers import SpecifierSet
+from packaging.utils import canonicalize_name
+from packaging.version import Version
+
+__all__ = ["NOT_FOR_PAGES", "problems"]
+
+# The packages of the extra `book` that execute or render pages, but that no page imports.
+NOT_FOR_PAGES = frozenset(
+    {
+        "docutils",
+        "jupyter-book",
+        "markdown-it-py",
+        "mdit-py-plugins",
+        "nbclient",
+        "papermill",
+        "sphinx",
+        "sphinx-exercise",
+        "sphinx-mathjax-offline",
+        "sphinx-proof",
+        "sphinxcontrib-bibtex",
+    }
+)
+
+# conda's names where they are not PyPI's; what it calls by the same name is not listed.
+_CONDA_NAMES = {"pytorch-cpu": "torch", "matplotlib-base": "matplotlib"}
+
+_PYTHONS = ("3.11.2", "3.11.9", "3.12.9", "3.13.9")
+_SYSTEMS = (("linux", "Linux"), ("darwin", "Darwin"))
+
+
+def problems(root: Path) -> list[str]:
+    """Return what is wrong with the files that name packages, each in one sentence.
+
+    The pins are exact; each package that the extras lead to is pinned, for every Python and system that the
+    book supports, and nothing else is; Binder's environment is what a page needs, in the pinned versions; and
+    the packages that are installed here are the pinned ones.
+
+    Args:
+        root: The book's root.
+
+    Returns:
+        One sentence for each problem; none when all is well.
+    """
+    pins, found = _read_pins(root / "constraints.txt")
+    if found:
+        return found
+    project = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    run_time = [Requirement(text) for text in project["dependencies"]]
+    extras = {
+        name: [Requirement(text) for text in texts]
+        for name, texts in project["optional-dependencies"].items()
+    }
+    every = [*run_time, *(requirement for extra in extras.values() for requirement in extra)]
+    return [
+        *_declared(every, pins),
+        *_reached(every, pins),
+        *_installed(pins),
+        *_conda(root / "environment.yml", [*run_time, *extras["book"]], pins, project["requires-python"]),
+    ]
+
+
+def _name(requirement: Requirement) -> str:
+    return canonicalize_name(requirement.name)
+
+
+def _applies(requirement: Requirement, environment: Mapping[str, str]) -> bool:
+    return requirement.marker is None or requirement.marker.evaluate(dict(environment))
+
+
+def _version(pin: Requirement) -> str:
+    """Return the version of an exact pin."""
+    (specifier,) = pin.specifier
+    return specifier.version
+
+
+def _is_exact(requirement: Requirement) -> bool:
+    specifiers = list(requirement.specifier)
+    return len(specifiers) == 1 and specifiers[0].operator == "==" and "*" not in specifiers[0].version
+
+
+def _environments() -> Iterator[dict[str, str]]:
+    """Yield the marker values of every Python and system that the book supports."""
+    for python in _PYTHONS:
+        for platform, system in _SYSTEMS:
+            yield {
+                **{key: str(value) for key, value in default_environment().items()},
+                "python_version": ".".join(python.split(".")[:2]),
+                "python_full_version": python,
+                "sys_platform": platform,
+                "platform_system": system,
+                "os_name": "posix",
+                "extra": "",
+            }
+
+
+def _here() -> dict[str, str]:
+    return {**{key: str(value) for key, value in default_environment().items()}, "extra": ""}
+
+
+def _read_pins(path: Path) -> tuple[list[Requirement], list[str]]:
+    """Read the constraints, and say of each line that is not one exact, public version what it is."""
+    pins, found = [], []
+    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+        text = line.split("#")[0].strip()
+        if not text:
+            continue
+        try:
+            pin = Requirement(text)
+        except InvalidRequirement:
+            found.append(f"constraints.txt:{number}: {text!r} is not a requirement")
+            continue
+        if pin.url or not _is_exact(pin):
+            found.append(f"constraints.txt:{number}: {text!r} must name one exact version, as in name==1.2.3")
+        elif Version(_version(pin)).local:
+            found.append(
+                f"constraints.txt:{number}: {text!r} must have no local label: only some builds have it"
+            )
+        else:
+            pins.append(pin)
+    return pins, found
+
+
+def _declared(requirements: Iterable[Requirement], pins: Iterable[Requirement]) -> Iterator[str]:
+    """Yield the requirements of pyproject.toml that have no pin, or one outside their range."""
+    for requirement in requirements:
+        own = [pin for pin in pins if _name(pin) == _name(requirement)]
+        if not own:
+            yield f"pyproject.toml asks for {requirement}, which constraints.txt does not pin"
+        for pin in own:
+            if not requirement.specifier.contains(_version(pin), prereleases=True):
+                yield f"constraints.txt pins {pin}, which pyproject.toml's {requirement} excludes"
+
+
+def _reached(requirements: list[Requirement], pins: list[Requirement]) -> Iterator[str]:
+    """Yield what the requirements lead to without a pin, and the pins that they do not lead to.
+
+    What a package asks for is read from the installed packages.
+    """
+    unpinned: dict[str, str] = {}
+    for environment in _environments():
+        pinned = {_name(pin) for pin in pins if _applies(pin, environment)}
+        for requirement, parent in _walk(requirements, environment, pinned):
+            if _name(requirement) not in pinned:
+                python = environment["python_version"]
+                unpinned.setdefault(
+                    _name(requirement),
+                    f"{parent} asks for {requirement.name}, which constraints.txt does not pin "
+                    f"(Python {python}, {environment['platform_system']})",
+                )
+    yield from unpinned.values()
+    here = _here()
+    pinned = {_name(pin) for pin in pins if _applies(pin, here)}
+    reached = {_name(requirement) for requirement, _ in _walk(requirements, here, pinned)}
+    # A package that is not installed hides what it asks for, so that nothing can be said of the rest.
+    if all(_installed_version(name) for name in reached & pinned):
+        for name in sorted(pinned - reached):
+            yield f"constraints.txt pins {name}, which nothing in pyproject.toml leads to"
+
+
+def _walk(
+    requirements: Iterable[Requirement], environment: Mapping[str, str], pinned: set[str]
+) -> Iterator[tuple[Requirement, str]]:
+    """Yield each requirement that applies, direct and transitive, with the name of who asks for it."""
+    todo = [(requirement, "pyproject.toml") for requirement in requirements]
+    seen: set[tuple[str, frozenset[str]]] = set()
+    while todo:
+        requirement, parent = todo.pop()
+        key = (_name(requirement), frozenset(requirement.extras))
+        if key in seen:
+            continue
+        if parent == "torch" and _name(requirement) not in pinned:
+            # The build with CUDA brings libraries in versions of its own choice, different on each system.
+            continue
+        seen.add(key)
+        yield requirement, parent
+        try:
+            texts = metadata.requires(requirement.name) or []
+        except metadata.PackageNotFoundError:
+            continue
+        for child in map(Requirement, texts):
+            if any(_applies(child, {**environment, "extra": extra}) for extra in ("", *requirement.extras)):
+                todo.append((child, _name(requirement)))
+
+
+def _installed_version(name: str) -> str | None:
+    try:
+        return metadata.version(name)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+def _installed(pins: Iterable[Requirement]) -> Iterator[str]:
+    """Yield the packages installed here in another version than the pinned one."""
+    here = _here()
+    for pin in pins:
+        version = _installed_version(pin.name) if _applies(pin, here) else None
+        if version is not None and not pin.specifier.contains(version, prereleases=True):
+            yield (
+                f"{pin.name} {version} is installed in {sys.prefix}, where constraints.txt pins "
+                f"{_version(pin)}: run make setup"
+            )
+
+
+def _conda(
+    path: Path, requirements: Iterable[Requirement], pins: Iterable[Requirement], pythons: str
+) -> Iterator[str]:
+    """Yield where Binder's environment is not what a page needs, in the pinned versions."""
+    content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    if content.get("channels", [])[:1] != ["conda-forge"]:
+        yield "environment.yml must take its packages from conda-forge, as its first channel"
+    entries = content["dependencies"]
+    odd = [entry for entry in entries if not isinstance(entry, str)]
+    if odd:
+        yield f"environment.yml holds {odd[0]!r}: list conda packages only, postBuild installs our own"
+    listed = dict(entry.partition("=")[::2] for entry in entries if isinstance(entry, str))
+    if not SpecifierSet(pythons).contains(f"{listed.pop('python', '') or 0}.99"):
+        yield f"environment.yml must name a Python within {pythons}"
+    if "pip" not in listed:
+        yield "environment.yml lacks pip, with which postBuild installs the book's own package"
+    listed.pop("pip", None)
+    needed = {_name(requirement) for requirement in requirements} - NOT_FOR_PAGES
+    found = {canonicalize_name(_CONDA_NAMES.get(name, name)): version for name, version in listed.items()}
+    for name in sorted(needed - found.keys()):
+        yield f"environment.yml lacks {name}, which a page may import"
+    for name in sorted(found.keys() - needed):
+        yield f"environment.yml lists {name}, which pyproject.toml does not ask for in what a page may import"
+    versions = {_name(pin): _version(pin) for pin in pins if _applies(pin, _here())}
+    for name in sorted(found.keys() & versions.keys()):
+        given = found[name].split(".")
+        if len(given) < 2 or given != versions[name].split(".")[: len(given)]:
+            yield (
+                f"environment.yml has {name}={found[name]}, where constraints.txt pins {versions[name]}: "
+                "name at least its first two parts"
+            )
