@@ -11,7 +11,7 @@ from gsl_utils.book.root import BookError
 
 __all__ = ["COMMANDS", "main"]
 
-# Command: the module that holds its `add_arguments(parser)` and `run(args) -> int`, and what it does. A module
+# Command: the module with its `add_arguments(parser)` and `run(args) -> int`, and what it does. A module
 # is imported only when its command is called: `--help` is quick and no command pays for another's libraries.
 COMMANDS: dict[str, tuple[str, str]] = {
     "execute": ("gsl_utils.book.execute", "execute the notebooks whose pages are stale"),

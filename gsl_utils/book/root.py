@@ -48,6 +48,6 @@ def require_root(start: Path | str | None = None) -> Path:
     if root is None:
         here = Path(start) if start is not None else Path.cwd()
         raise BookError(
-            f"{here.resolve()} is not inside the book: no folder from there upwards holds _toc.yml and claims/"
+            f"{here.resolve()} is not inside the book: no folder from there up holds _toc.yml and claims/"
         )
     return root
