@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -14,8 +13,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.rcsetup import cycler
 
-from gsl_utils.book import svg
-from gsl_utils.book.bundle import BUNDLE_MIME, Bundle, from_columns, from_images
+from gsl_utils.book import emit, record, svg
+from gsl_utils.book.payload import BUNDLE_MIME, from_columns, from_images
 
 __all__ = ["COLORS", "GROUND", "WIDTH", "band", "figsize", "label_lines", "show", "tidy", "use_style"]
 
@@ -250,34 +249,14 @@ def show(
     plt.close(fig)
     folder = os.environ.get("GSL_BUNDLE_DIR")
     if folder:
-        _write(bundle, Path(folder))
-    _display({"image/svg+xml": picture, BUNDLE_MIME: bundle.to_json()})
+        bundle.write(Path(folder))
+    emit.display({"image/svg+xml": picture, BUNDLE_MIME: bundle.to_json()})
 
 
 def _run(profile: str | None, seed: int | Sequence[int] | None) -> tuple[str, list[int]]:
     """Return the profile and the seeds of the run, from the arguments or from the page's configuration."""
+    profile = record._page.profile if profile is None else profile
+    seed = record._page.seed if seed is None else seed
     if profile is None or seed is None:
-        from gsl_utils.book import record
-
-        configured_profile, configured_seed = record.configuration()
-        profile = configured_profile if profile is None else profile
-        seed = configured_seed if seed is None else seed
+        raise ValueError("profile and seed are not set; call record.configure(profile, seed), or give them")
     return profile, [int(seed)] if isinstance(seed, int | np.integer) else [int(one) for one in seed]
-
-
-def _write(bundle: Bundle, folder: Path) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
-    if bundle.csv is not None:
-        (folder / f"{bundle.name}.csv").write_text(bundle.csv, encoding="utf-8", newline="\n")
-    else:
-        assert bundle.npz is not None
-        (folder / f"{bundle.name}.npz").write_bytes(base64.b64decode(bundle.npz))
-
-
-def _display(data: dict[str, str]) -> None:
-    """Hand the figure to the notebook; outside of one there is nothing to show it on."""
-    from IPython import get_ipython
-    from IPython.display import display
-
-    if get_ipython() is not None:
-        display(data, raw=True)

@@ -1,0 +1,153 @@
+"""What a MyST Markdown text says to its reader: prose, mathematics, alt texts, bound values."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import Literal
+
+from markdown_it import MarkdownIt
+from markdown_it.token import Token
+from mdit_py_plugins.amsmath import amsmath_plugin
+from mdit_py_plugins.colon_fence import colon_fence_plugin
+from mdit_py_plugins.dollarmath import dollarmath_plugin
+from mdit_py_plugins.front_matter import front_matter_plugin
+from mdit_py_plugins.myst_blocks import myst_block_plugin
+from mdit_py_plugins.myst_role import myst_role_plugin
+
+__all__ = ["Piece", "pieces"]
+
+Kind = Literal["prose", "math", "alt", "glue"]
+
+_DIRECTIVE = re.compile(r"\{([\w:.-]+)\}\s*(.*)", re.DOTALL)
+_OPTION = re.compile(r":([\w-]+):(?:\s+(.*))?$")
+_HTML = re.compile(r"<!--.*?-->|<[^>]*>", re.DOTALL)
+_ALT = re.compile(r"""\balt\s*=\s*(["'])(.*?)\1""", re.DOTALL)
+# Directives whose body is not prose: code, and addresses of other things.
+_SILENT = {"bibliography", "code", "code-block", "code-cell", "contents", "include", "literalinclude"}
+_SILENT |= {"raw", "toctree"}
+_FIGURES = {"figure", "image", "glue:figure"}
+
+
+@dataclass(frozen=True)
+class Piece:
+    """A part of a text with its line.
+
+    Args:
+        kind: ``prose``, ``math`` (TeX), ``alt`` (of an image), or ``glue`` (what a role or directive names).
+        text: The part.
+        line: Its line in the text, counted from 1.
+    """
+
+    kind: Kind
+    text: str
+    line: int
+
+
+@cache
+def _parser() -> MarkdownIt:
+    parser = MarkdownIt("commonmark").enable("table")
+    parser.use(front_matter_plugin).use(dollarmath_plugin).use(amsmath_plugin)
+    return parser.use(colon_fence_plugin).use(myst_role_plugin).use(myst_block_plugin)
+
+
+def pieces(text: str, *, first_line: int = 1) -> list[Piece]:
+    r"""Split a text into what is said and how; code, addresses, labels and comments are left out.
+
+    Args:
+        text: MyST Markdown.
+        first_line: The line in the file that the text begins on.
+
+    >>> [(piece.kind, piece.text) for piece in pieces("We see {glue:text}`slope:.2f` in `x = 0.1`, $a=1$.")]
+    [('glue', 'slope:.2f'), ('math', 'a=1'), ('prose', 'We see \ue000 in \ue000, \ue000.')]
+    """
+    return list(_blocks(_parser().parse(text), first_line))
+
+
+def _blocks(tokens: Sequence[Token], first: int) -> Iterator[Piece]:
+    for token in tokens:
+        line = first + (token.map[0] if token.map else 0)
+        if token.type == "inline":
+            yield from _inline(token.children or [], line)
+        elif token.type in {"math_block", "math_block_label", "amsmath"}:
+            yield Piece("math", token.content, line)
+        elif token.type == "html_block":
+            yield from _alt(token.content, line)
+            yield Piece("prose", _HTML.sub(" ", token.content), line)
+        elif token.type in {"fence", "colon_fence"}:
+            found = _DIRECTIVE.match(token.info.strip())
+            if found:
+                yield from _directive(found.group(1), found.group(2), token.content, line)
+
+
+def _inline(tokens: Sequence[Token], line: int) -> Iterator[Piece]:
+    """Yield the parts of a paragraph; what is not prose leaves a mark that keeps its neighbours apart."""
+    said: list[str] = []
+    for token in tokens:
+        if token.type == "text":
+            said.append(token.content)
+        elif token.type in {"softbreak", "hardbreak"}:
+            said.append(" ")
+        elif token.type == "image":
+            yield Piece("alt", token.content, line)
+        elif token.type in {"math_inline", "math_inline_double"}:
+            yield Piece("math", token.content, line)
+            said.append("\ue000")
+        elif token.type == "myst_role":
+            yield from _role(str(token.meta["name"]), token.content, line)
+            said.append("\ue000")
+        elif token.type == "html_inline":
+            yield from _alt(token.content, line)
+        elif token.type == "code_inline":
+            said.append("\ue000")
+    yield Piece("prose", "".join(said), line)
+
+
+def _alt(html: str, line: int) -> Iterator[Piece]:
+    for found in _ALT.finditer(html):
+        yield Piece("alt", found.group(2), line)
+
+
+def _role(name: str, content: str, line: int) -> Iterator[Piece]:
+    if name == "glue" or name.startswith("glue:"):
+        yield Piece("glue", content.strip(), line)
+    elif name == "math":
+        yield Piece("math", content, line)
+
+
+def _directive(name: str, argument: str, body: str, line: int) -> Iterator[Piece]:
+    """Yield the parts of a directive: its title, the prose of its body, the alt text among its options."""
+    if name in _SILENT:
+        return
+    lines = body.splitlines()
+    options, start = _options(lines)
+    inner, inner_line = "\n".join(lines[start:]), line + 1 + start
+    if "alt" in options:
+        yield Piece("alt", options["alt"], line)
+    if name == "glue" or name.startswith("glue:"):
+        yield Piece("glue", argument.strip(), line)
+    elif name == "math":
+        yield Piece("math", f"{argument}\n{inner}", line)
+        return
+    elif name not in _FIGURES:
+        yield from pieces(argument, first_line=line)
+    yield from pieces(inner, first_line=inner_line)
+
+
+def _options(lines: Sequence[str]) -> tuple[dict[str, str], int]:
+    """Return a directive's options, and how many lines they take."""
+    options: dict[str, str] = {}
+    start = 0
+    if lines and lines[0].strip() == "---":
+        end = next((i for i, text in enumerate(lines[1:], 1) if text.strip() == "---"), 0)
+        pairs = (text.partition(":") for text in lines[1:end])
+        return {key.strip(): value.strip() for key, _, value in pairs}, end + 1 if end else 0
+    for text in lines:
+        found = _OPTION.match(text.strip())
+        if not found:
+            break
+        options[found.group(1)] = (found.group(2) or "").strip()
+        start += 1
+    return options, start
