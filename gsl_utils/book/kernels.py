@@ -9,7 +9,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -54,14 +54,12 @@ class Job:
         stem: The notebook's name without its ending.
         parameters: What is injected after the ``parameters`` cell.
         threads: Threads of the kernel.
-        variables: More environment variables for the kernel.
     """
 
     root: Path
     stem: str
     parameters: Mapping[str, Any]
     threads: int = 1
-    variables: Mapping[str, str | None] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -158,7 +156,7 @@ def _run(
             "parameters": dict(job.parameters),
             "folder": str(folder),
             # An IPython profile of its own: start-up files of the machine's user must not reach the page.
-            "environment": {**environment(job.root, job.threads), "IPYTHONDIR": scratch, **job.variables},
+            "environment": {**environment(job.root, job.threads), "IPYTHONDIR": scratch},
         }
         order.write_text(json.dumps(wanted), encoding="utf-8")
         # The machinery that runs the book may be another than the package that the book's pages import.
