@@ -20,6 +20,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "render": ("gsl_utils.book.site.render", "render the pages to the site"),
     "serve": ("gsl_utils.book.site.serve", "serve the rendered site on this machine"),
     "claim": ("gsl_utils.book.ledger", "run the page that decides one claim and print its record"),
+    "accept": ("gsl_utils.book.accept", "accept a claim's verdict, with a reason"),
     "paper": ("gsl_utils.book.paper", "run one chapter at the papers' scale and store its results"),
     "seeds": ("gsl_utils.book.reseed", "execute every page with other seeds and compare the verdicts"),
 }
