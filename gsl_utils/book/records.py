@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import datetime
 import functools
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -55,7 +55,10 @@ def _read(root: Path, stamps: tuple[tuple[Path, int, int], ...]) -> Records:
                 if claim is not None:
                     _add(file, place, claims, claim)
     problems = [problem for file in files.values() for problem in file.problems]
-    problems += _between(claims, errata, index, has_index="index.yml" in files)
+    # A record that is there but not sound has been reported; what misses it need not be.
+    broken = {problem.id for problem in problems}
+    between = _between(claims, errata, index, has_index="index.yml" in files)
+    problems += [problem for problem, missed in between if "" not in broken and missed not in broken]
     return Records(claims, errata, index, tuple(problems))
 
 
@@ -220,25 +223,23 @@ def _between(
     index: Mapping[str, str],
     *,
     has_index: bool,
-) -> list[Problem]:
-    """Say where records, errata and the list contradict each other."""
-    found: list[Problem] = []
+) -> Iterator[tuple[Problem, str]]:
+    """Yield where records, errata and the list contradict each other, with the id that is missed."""
     for claim in claims.values():
         if claim.misprint is not None and claim.id not in getattr(errata.get(claim.misprint), "claims", ()):
             message = f"was {claim.misprint}; claims/errata.yml has no such erratum that lists {claim.id}"
-            found.append(Problem(claim.file, claim.line, claim.id, "misprint", message))
+            yield Problem(claim.file, claim.line, claim.id, "misprint", message), claim.misprint
         if has_index and index.get(claim.id) != claim.chapter:
             listed = f"under {index[claim.id]}" if claim.id in index else "not at all"
             message = f"is {claim.chapter}, but claims/index.yml lists the claim {listed}"
-            found.append(Problem(claim.file, claim.line, claim.id, "chapter", message))
+            yield Problem(claim.file, claim.line, claim.id, "chapter", message), claim.id
     for claim_id in [claim_id for claim_id in index if claim_id not in claims]:
-        found.append(Problem("claims/index.yml", 1, claim_id, "", "is on the list but has no sound record"))
+        yield Problem("claims/index.yml", 1, claim_id, "", "is on the list but has no record"), claim_id
     for erratum in errata.values():
         for claim_id in dict.fromkeys([erratum.claim, *erratum.claims]):
             if claim_id not in claims:
-                message = f"names {claim_id}, which has no sound record"
-                found.append(Problem(erratum.file, erratum.line, erratum.id, "claims", message))
+                message = f"names {claim_id}, which has no record"
+                yield Problem(erratum.file, erratum.line, erratum.id, "claims", message), claim_id
             elif claim_id in erratum.claims and claims[claim_id].misprint != erratum.id:
                 message = f"names {claim_id}, whose record says misprint: {claims[claim_id].misprint}"
-                found.append(Problem(erratum.file, erratum.line, erratum.id, "claims", message))
-    return found
+                yield Problem(erratum.file, erratum.line, erratum.id, "claims", message), claim_id
