@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from scipy.optimize import linprog
 
 from gsl_utils import transition
+from gsl_utils.sparse import basis_pursuit
 from gsl_utils.transition import fewest_measurements, l1_recovers, largest_sparsity
 
 
@@ -41,6 +42,13 @@ def test_agrees_with_linear_programming_about_the_transition(m: int, sizes: tupl
                 assert bool(found[i, j]) == by_linear_programming(A[i], x[i, j])
         seen |= set(found.flatten().tolist())
     assert seen == {True, False}
+
+
+@pytest.mark.parametrize(("m", "k"), [(10, 2), (30, 11), (54, 38)])
+def test_agrees_with_basis_pursuit_on_many(m: int, k: int) -> None:
+    A, x = draw(20, 2, m, 60), nested(torch.argsort(draw(21, 2, 150, 60), dim=-1), draw(22, 2, 150, 60), k)
+    found = torch.stack([basis_pursuit(A[i], x[i] @ A[i].T).x for i in range(2)])
+    torch.testing.assert_close(l1_recovers(A, x), (found - x).norm(dim=-1) <= 1e-3 * x.norm(dim=-1))
 
 
 def test_what_splitting_leaves_open_is_solved(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -92,7 +100,7 @@ def test_repeated_rows_measure_nothing_new(m: int) -> None:
 
 def test_matrices_of_different_rank_go_together() -> None:
     A = draw(10, 2, 40, 60)
-    A[1, 1] = A[1, 0]
+    A[1, 1:25] = A[1, 0]
     order, signs = torch.argsort(draw(11, 2, 5, 60), dim=-1), draw(12, 2, 5, 60)
     both = largest_sparsity(A, order, signs)
     for i in range(2):
