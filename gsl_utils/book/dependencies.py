@@ -126,8 +126,8 @@ def _data(sources: Sources, modules: list[str], trees: list[ast.Module]) -> dict
     words = set().union(*map(strings, trees), *map(sources.words, modules))
     for name, file in sources.shipped.items():
         # A name without its ending counts for weights and tables, not for the machinery's own files.
-        stem = "" if name.startswith("book/") else file.stem
-        if words & {name, file.name, stem}:
+        stem = set() if name.startswith("book/") else {file.stem}
+        if words & {name, file.name, *stem}:
             found[f"{PACKAGE}/{name}"] = sha256(file.read_bytes())
     return found
 

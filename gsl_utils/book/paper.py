@@ -121,6 +121,6 @@ def run(args: argparse.Namespace) -> int:
     if outcome.executed is None:
         return 1
     page = build_page(outcome.source, outcome.executed, {"parameters": parameters})
-    results.store(page, stem, provenance(outcome, sources, state))
+    results.store(page, stem, provenance(outcome, sources, state), root)
     print(f"stored in {root / 'results' / stem}")
     return 0
