@@ -43,8 +43,8 @@ test-code: setup-all ## unit, property, documentation, notebook and site tests
 	$(PYTEST) --doctest-modules --ignore tests/test_bundle_agreement.py tests gsl_utils
 
 test-pages: setup-all ## execute every page again and compare it with what is committed
-	rm -rf $(BUNDLES) && mkdir -p $(BUNDLES) && GSL_BUNDLE_DIR=$(BUNDLES) $(NBVAL)
-	GSL_BUNDLE_DIR=$(BUNDLES) $(VENV_PYTHON) -m pytest tests/test_bundle_agreement.py
+	rm -rf "$(BUNDLES)" && mkdir -p "$(BUNDLES)" && GSL_BUNDLE_DIR="$(BUNDLES)" $(NBVAL)
+	GSL_BUNDLE_DIR="$(BUNDLES)" $(VENV_PYTHON) -m pytest tests/test_bundle_agreement.py
 
 test-portable: setup-all ## the same on torch's plainest arithmetic: rounded text must not change
 	ATEN_CPU_CAPABILITY=default $(NBVAL)

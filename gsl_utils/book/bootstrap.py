@@ -177,8 +177,11 @@ def install(root, folder, extras):
     if pip.returncode != 0:
         with open(log, "rb") as file:
             output = file.read().decode("utf-8", "replace")
-        errors = [line for line in output.splitlines() if line.startswith("ERROR:")]
-        cause = errors[-1] if errors else "it ended with status {}".format(pip.returncode)
+        # pip's first complaint names the package; its last is general advice.
+        errors = [
+            line.strip() for line in output.splitlines() if line.lstrip().startswith(("ERROR:", "\u00d7"))
+        ]
+        cause = errors[0] if errors else "it ended with status {}".format(pip.returncode)
         sentence = reason_in(output) or "pip could not install the packages ({}).".format(cause)
         raise SetupError("{} pip's log: {}".format(sentence, os.path.relpath(log)))
 

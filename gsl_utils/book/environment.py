@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping
+from functools import cache
 from importlib import metadata
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
-__all__ = ["NOT_FOR_PAGES", "problems"]
+__all__ = ["CONDA_NAMES", "NOT_FOR_PAGES", "problems"]
 
 # The packages of the extra `book` that execute or render pages, but that no page imports.
 NOT_FOR_PAGES = frozenset(
@@ -35,7 +36,7 @@ NOT_FOR_PAGES = frozenset(
 )
 
 # conda's names where they are not PyPI's; what it calls by the same name is not listed.
-_CONDA_NAMES = {"pytorch-cpu": "torch", "matplotlib-base": "matplotlib"}
+CONDA_NAMES = {"pytorch-cpu": "torch", "matplotlib-base": "matplotlib"}
 
 _PYTHONS = ("3.11.2", "3.11.9", "3.12.9", "3.13.9")
 _SYSTEMS = (("linux", "Linux"), ("darwin", "Darwin"))
@@ -186,15 +187,21 @@ def _walk(
             continue
         seen.add(key)
         yield requirement, parent
-        try:
-            texts = metadata.requires(requirement.name) or []
-        except metadata.PackageNotFoundError:
-            continue
-        for child in map(Requirement, texts):
+        for child in _asks_for(_name(requirement)):
             if any(_applies(child, {**environment, "extra": extra}) for extra in ("", *requirement.extras)):
                 todo.append((child, _name(requirement)))
 
 
+@cache
+def _asks_for(name: str) -> tuple[Requirement, ...]:
+    """Return what an installed package asks for; nothing for one that is not installed."""
+    try:
+        return tuple(Requirement(text) for text in metadata.requires(name) or [])
+    except metadata.PackageNotFoundError:
+        return ()
+
+
+@cache
 def _installed_version(name: str) -> str | None:
     try:
         return metadata.version(name)
@@ -232,7 +239,7 @@ def _conda(
         yield "environment.yml lacks pip, with which postBuild installs the book's own package"
     listed.pop("pip", None)
     needed = {_name(requirement) for requirement in requirements} - NOT_FOR_PAGES
-    found = {canonicalize_name(_CONDA_NAMES.get(name, name)): version for name, version in listed.items()}
+    found = {canonicalize_name(CONDA_NAMES.get(name, name)): version for name, version in listed.items()}
     for name in sorted(needed - found.keys()):
         yield f"environment.yml lacks {name}, which a page may import"
     for name in sorted(found.keys() - needed):
