@@ -23,8 +23,8 @@ PROMISED = {"book", "test", "check", "execute", "paper", "bench", "serve", "clai
 WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
 DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md"]
 
-# The rules of the Citation File Format 1.2.0 for the fields that we use. Its validator for Python, cffconvert,
-# wants a jsonschema below 4 and cannot be installed beside Jupyter.
+# The rules of the Citation File Format 1.2.0 for the fields that we use. Its validator, cffconvert,
+# wants a jsonschema below 4: it cannot be installed beside Jupyter.
 CFF = {
     "type": "object",
     "additionalProperties": False,
@@ -380,7 +380,7 @@ FORBIDDEN = {
 
 
 def texts():
-    """The text of each file that git has or would take up, but of this one, which spells out what is forbidden."""
+    """The text of each file that git has or would take up, but this one, which spells out what is forbidden."""
     for path in tracked():
         if path != Path(__file__):
             yield path.relative_to(ROOT), path.read_bytes().decode("utf-8", errors="ignore")
