@@ -380,7 +380,7 @@ FORBIDDEN = {
 
 
 def texts():
-    """The text of each file that git has or would take up, but this one, which spells out what is forbidden."""
+    """The text of each file that git has or would take up, but this one, which tells what is forbidden."""
     for path in tracked():
         if path != Path(__file__):
             yield path.relative_to(ROOT), path.read_bytes().decode("utf-8", errors="ignore")
