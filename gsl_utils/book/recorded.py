@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from gsl_utils.book import stored
 from gsl_utils.book.claims import Records
 from gsl_utils.book.record import CLAIM_MIME
 from gsl_utils.book.verdicts import Measurement
@@ -68,21 +69,16 @@ def from_results(root: Path, chapter: str, records: Records) -> Recorded | None:
         The measurements that fit their records, and a problem for each of the others; None where nothing is
         stored.
     """
-    if not (root / "results" / chapter / "paper.json").is_file():
-        return None
-    # Here, because most pages have no stored results, and a page's own dependencies should stay few.
-    from gsl_utils.book import results
-
-    recorded = Recorded(f"results/{chapter}/paper.json")
+    recorded = Recorded(f"results/{chapter}/{stored.MANIFEST}")
     try:
-        stored = results.load(chapter, root=root)
-    except ValueError as error:
+        results = stored.read(root, chapter)
+    except stored.ResultsError as error:
         recorded.problems.append(str(error))
         return recorded
-    if stored is None:
+    if results is None:
         return None
-    recorded.stale = bool(stored.stale)
-    _add(recorded, stored.claims, chapter, records, "paper")
+    recorded.stale = bool(results.stale)
+    _add(recorded, results.claims, chapter, records, "paper")
     return recorded
 
 
