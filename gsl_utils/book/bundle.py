@@ -12,7 +12,7 @@ from typing import Any
 from gsl_utils.book.encoding import decode_csv, decode_npz
 from gsl_utils.book.payload import BUNDLE_MIME, Bundle
 
-__all__ = ["PageFigure", "extract", "problems", "read"]
+__all__ = ["BUNDLE_MIME", "PageFigure", "extract", "problems", "read"]
 
 SVG_MIME = "image/svg+xml"
 

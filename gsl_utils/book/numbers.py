@@ -11,7 +11,9 @@ _PLACES = (
     "algorithm|appendix|assumption|chapter|claim|conjecture|corollary|definition|eq|equation|example|fig|figure"
     "|lemma|prop|proposition|remark|sec|section|table|thm|theorem"
 )
-_SOFTWARE = "apache|book|cc by|cuda|gpl|mathjax|matplotlib|numpy|python|pytorch|release|scipy|torch|version"
+_SOFTWARE = (
+    "apache|attribution|book|cc by|cuda|gpl|mathjax|matplotlib|numpy|python|pytorch|scipy|torch|version"
+)
 _PLACE = r"\(?(?:[A-Z]\.)?\d+(?:\.\d+)*[a-z]?\)?"
 _AND = r"(?:,?\s(?:to|and|or)\s|-|–)"
 _NAMES = re.compile(
