@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import textwrap
 from pathlib import Path
 from typing import Any
 
@@ -55,10 +56,11 @@ def accept(root: Path, claim_id: str, reason: str) -> str:
             f"the verdict of {claim_id} is {word!r}, as accepted already: {claim.accepted.reason}"
         )
     file, changelog = root / claim.file, root / "CHANGELOG.md"
-    line = f"- Verdict of `{claim_id}`: {old} → {word} ({claim.profile} profile). {reason}"
+    news = f"- `{claim_id}`: {old} → {word} ({claim.profile} profile). {reason}"
+    line = textwrap.fill(news, 118, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False)
     record = edited_record(file.read_text(encoding="utf-8"), claim_id, word, reason)
-    news = edited_changelog(changelog.read_text(encoding="utf-8") if changelog.is_file() else "", line)
-    _write(changelog, news)
+    told = edited_changelog(changelog.read_text(encoding="utf-8") if changelog.is_file() else "", line)
+    _write(changelog, told)
     _write(file, record)
     return f"{claim.file}: {claim_id} is accepted as {word!r} (it was {old!r}); CHANGELOG.md says so"
 
@@ -92,10 +94,12 @@ def edited_record(text: str, claim_id: str, verdict: str, reason: str) -> str:
         old = text[start:end]
         tail = old[len(old.rstrip()) :]
         text = text[:start] + json.dumps(value, ensure_ascii=False) + tail + text[end:]
-    if yaml.safe_load(text) != wanted:
-        raise BookError(
-            f"the record of {claim_id} is laid out in a way that this command cannot edit; do it by hand"
-        )
+    try:
+        same = yaml.safe_load(text) == wanted
+    except yaml.YAMLError:
+        same = False
+    if not same:
+        raise BookError(f"the record of {claim_id} is laid out as this command cannot edit it; do it by hand")
     return text
 
 
