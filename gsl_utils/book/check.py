@@ -54,7 +54,6 @@ def _module(name: str) -> Check:
 CHECKS: dict[str, Check] = {
     "types (mypy)": _tool("mypy", "--no-error-summary", "--no-color-output"),
     "style (ruff check)": _tool("ruff", "check", "--quiet", "--output-format", "concise", "."),
-    "layout (ruff format)": _tool("ruff", "format", "--quiet", "--check", "."),
     "notebooks without outputs (nbstripout)": _stripped,
     "fresh pages": _module("freshness"),
     "ledger of claims": _module("ledger"),
@@ -118,7 +117,7 @@ def run(args: argparse.Namespace) -> int:
     bad = [name for name, problems in found.items() if problems]
     if bad or not args.quiet:
         summary = (
-            f"problems in {len(bad)} of {len(found)} checks" if bad else f"all {len(found)} checks are well"
+            f"problems in {len(bad)} of {len(found)} checks" if bad else f"{len(found)} checks, all well"
         )
         print(f"{summary} ({time.perf_counter() - begun:.0f} s)")
     return int(bool(bad))
