@@ -97,7 +97,7 @@ _ERRATUM = _record(
         "corrected": _TEXT,
         "counterexample": _record({"page": {"enum": list(CHAPTERS)}, "claim": _ID}),
         "survives": _TEXT,
-        "claims": {"type": "array", "minItems": 1, "items": _ID},
+        "claims": {"type": "array", "items": _ID},
     }
 )
 
