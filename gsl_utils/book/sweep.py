@@ -21,6 +21,8 @@ __all__ = ["Failure", "SweepError", "sweep"]
 Row = dict[str, Scalar]
 Grid = Mapping[str, Sequence[Any]] | Sequence[Mapping[str, Any]]
 _SHOWN = 10
+# Seconds to wait for a scheduler to answer.
+_PATIENCE = 10.0
 
 
 @dataclass(frozen=True)
@@ -205,7 +207,7 @@ def _workers(n_jobs: int, scheduler: str | None) -> Iterator[None]:
     except ImportError as error:
         raise ImportError("scheduler needs the extra dask: pip install 'gsl-utils[dask]'") from error
     try:
-        client = Client(scheduler, set_as_default=False, timeout=10)
+        client = Client(scheduler, set_as_default=False, timeout=_PATIENCE)
     except (OSError, ValueError) as error:
         raise ConnectionError(f"no Dask scheduler answers at {scheduler}: {error}") from error
     with client, joblib.parallel_config(backend="dask", client=client):
