@@ -1,0 +1,29 @@
+"""The book's own Sphinx extension: everything of ``gsl_utils.book.site`` that takes part in a build."""
+
+from __future__ import annotations
+
+__all__ = ["setup"]
+
+from typing import Any
+
+from sphinx.application import Sphinx
+
+PARTS = (
+    "offline",
+    "theme",
+    "markup",
+    "api",
+    "bundle_links",
+    "citation",
+    "claims_box",
+    "errata",
+    "ledger_table",
+    "run_times",
+)
+
+
+def setup(app: Sphinx) -> dict[str, Any]:
+    """Register every part with Sphinx."""
+    for part in PARTS:
+        app.setup_extension(f"gsl_utils.book.site.{part}")
+    return {"parallel_read_safe": True, "parallel_write_safe": True}
