@@ -66,16 +66,13 @@ def check_python(version):
 
 
 def digest(root):
-    """Return what identifies the environment: the files that name its packages, the Python, and the place.
-
-    The place is part of it because a virtual environment does not survive being moved.
-    """
+    """Return what identifies the environment's packages: the files that name them, and the Python."""
     total = hashlib.sha256()
     for name in ("pyproject.toml", "constraints.txt"):
         with open(os.path.join(root, name), "rb") as file:
             total.update(file.read())
         total.update(b"\0")
-    total.update("{}.{}.{}\0{}".format(*(tuple(sys.version_info[:3]) + (root,))).encode("utf-8"))
+    total.update("{}.{}.{}".format(*sys.version_info[:3]).encode("utf-8"))
     return total.hexdigest()
 
 
@@ -207,7 +204,11 @@ def prepare(root, extras):
     warning = check_python(tuple(sys.version_info[:2]))
     folder = os.path.join(root, ".venv")
     stamp = read_stamp(folder)
-    wanted = {"digest": digest(root), "extras": sorted(set(extras) | set(stamp.get("extras", [])))}
+    wanted = {
+        "digest": digest(root),
+        "extras": sorted(set(extras) | set(stamp.get("extras", []))),
+        "place": root,
+    }
     if stamp == wanted and os.path.exists(interpreter(folder)):
         return
     if warning:
@@ -215,7 +216,8 @@ def prepare(root, extras):
     say("Setting up .venv with the extras {} (once, some minutes).".format(", ".join(wanted["extras"])))
     if os.path.exists(os.path.join(folder, STAMP)):
         os.remove(os.path.join(folder, STAMP))
-    if not is_sound(folder):
+    # The commands in an environment name its own place, so that a moved one is made again.
+    if stamp.get("place", root) != root or not is_sound(folder):
         make_environment(folder)
     install(root, folder, wanted["extras"])
     write_stamp(folder, wanted)
