@@ -44,8 +44,31 @@ def root():
     return ROOT
 
 
+CLAIM = """
+paper: "A paper"
+key: someone2020
+claims:
+  - id: {id}
+    locus: "Section 1"
+    standing: stated
+    claim: "A claim."
+    kind: trend
+    chapter: 01_classical_cs
+    quantity: {{slope: "a slope"}}
+    criterion: "slope > 0"
+    tolerance: null
+    profile: quick
+    control: {{none: "a reason"}}
+    testable: true
+    misprint: null
+    unpublished: null
+    accepted: {{verdict: "not run", reason: "not yet"}}
+    history: []
+"""
+
+
 class ToyBook:
-    """A book of a few lines, with a package and machinery-free pages of its own."""
+    """A book of a few lines, with a package of its own and none of the machinery in it."""
 
     def __init__(self, root):
         self.root = root
@@ -54,6 +77,23 @@ class ToyBook:
         (root / "_toc.yml").touch()
         (root / "constraints.txt").write_text("numpy==2.4.6\n")
         self.module("__init__", '"""A toy."""\n\n__version__ = "1"\n')
+
+    def copy(self, target):
+        """Copy the book to a new folder."""
+        shutil.copytree(self.root, target, symlinks=True)
+        twin = object.__new__(ToyBook)
+        twin.root = target
+        return twin
+
+    def machinery(self):
+        """Let the pages import the real `gsl_utils.book`."""
+        (self.root / "gsl_utils/book").symlink_to(ROOT / "gsl_utils/book")
+
+    def claim(self, name):
+        """Write the record of a claim of chapter 01: a slope is positive."""
+        path = self.root / "claims" / f"{name}.yml"
+        path.write_text(CLAIM.format(id=name))
+        return path
 
     def module(self, name, text):
         path = self.root / "gsl_utils" / f"{name}.py"

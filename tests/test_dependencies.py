@@ -9,28 +9,6 @@ from gsl_utils.book.dependencies import combined, page_dependencies, paper_depen
 from gsl_utils.book.root import BookError
 from gsl_utils.book.sources import Sources
 
-CLAIM = """
-paper: "A paper"
-key: someone2020
-claims:
-  - id: {id}
-    locus: "Section 1"
-    standing: stated
-    claim: "{claim}"
-    kind: trend
-    chapter: 01_classical_cs
-    quantity: {{slope: "a slope"}}
-    criterion: "slope > 0"
-    tolerance: null
-    profile: quick
-    control: {{none: "a reason"}}
-    testable: true
-    misprint: null
-    unpublished: null
-    accepted: {{verdict: "not run", reason: "not yet"}}
-    history: []
-"""
-
 
 @pytest.fixture
 def book(toy):
@@ -128,10 +106,9 @@ def test_what_is_edited_is_what_changed(book, file, old, new, changed):
 
 def test_only_the_deciding_fields_of_the_chapters_claims_count(book):
     book.notebook("01_classical_cs", "x = 1")
-    file = book.root / "claims/one.yml"
-    file.write_text(CLAIM.format(id="cs-noise", claim="One."))
+    file = book.claim("cs-noise")
     assert "claim cs-noise" in page_dependencies(book.root, "01_classical_cs")
-    assert changes(book, lambda: rewrite(file, "One.", "The same in other words.")) == set()
+    assert changes(book, lambda: rewrite(file, "A claim.", "The same in other words.")) == set()
     assert changes(book, lambda: rewrite(file, "slope > 0", "slope > 1")) == {"claim cs-noise"}
     assert changes(book, lambda: rewrite(file, "01_classical_cs", "05_landscape")) == {"claim cs-noise"}
 

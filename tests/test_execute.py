@@ -1,7 +1,6 @@
 import io
 import json
 import os
-import shutil
 
 import pytest
 
@@ -51,10 +50,7 @@ def executed(new_toy):
 @pytest.fixture
 def book(executed, tmp_path):
     """A copy of the executed book, to be changed."""
-    shutil.copytree(executed.root, tmp_path / "copy")
-    copy = object.__new__(type(executed))
-    copy.root = tmp_path / "copy"
-    return copy
+    return executed.copy(tmp_path / "copy")
 
 
 def texts(path):
