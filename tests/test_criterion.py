@@ -25,14 +25,14 @@ EXAMPLES = {
     "x < 0.03~": "x < 0.03",
     "-0.1~ <= x <= 0.1~": "-0.1 <= x <= 0.1",
     "x >= 1 - 0.05~": "x >= 0.95",
+    "x >= 0.8 and x > 0.8 and x < 1.1 and x <= 1.1": "0.8 < x < 1.1",
     "x < 0.3 and 0.8 <= y <= 1.2": "x < 0.3 and 0.8 <= y <= 1.2",
     "x > 0 and x < 2 and y > 1e-1": "0 < x < 2 and y > 0.1",
 }
 TEXTS = st.sampled_from(sorted(EXAMPLES))
 # Among the points are the limits of the examples themselves, where strict and non-strict part ways.
-POINTS = st.one_of(
-    st.floats(-4, 4), st.sampled_from([0.3, 0.8, 0.85, 0.9, 1.1, 1.15, 1.2, 2 / 3, 0.03, 0.1, 0.0, -1.0, 3.0])
-)
+LIMITS = [0.3, 0.8, 0.85, 0.9, 0.95, 1.1, 1.15, 1.2, 2 / 3, 0.5, 0.03, 0.1, -0.1, 0.0, -1.0, 2.0, 3.0]
+POINTS = st.one_of(st.floats(-4, 4), st.sampled_from(LIMITS))
 INTERVALS = st.tuples(POINTS, POINTS).map(lambda ends: (min(ends), max(ends)))
 
 
@@ -42,6 +42,15 @@ def truth(text, x, y):
 
 def intervals_for(criterion, x, y):
     return {name: ends for name, ends in {"x": x, "y": y}.items() if name in criterion.quantities}
+
+
+@pytest.mark.parametrize("text", EXAMPLES)
+def test_every_limit_is_in_or_out_as_python_says(text):
+    criterion = parse(text)
+    for x in LIMITS:
+        for y in (0.1, 0.5, 0.8, 1.2):
+            wanted = "satisfied" if truth(text, x, y) else "violated"
+            assert criterion.evaluate(intervals_for(criterion, (x, x), (y, y))) == wanted
 
 
 @given(TEXTS, POINTS, POINTS)

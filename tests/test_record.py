@@ -139,6 +139,8 @@ def test_the_same_call_emits_the_same_bytes(book, outputs):
         configure("quick", seed=0)
         record("toy-slope", 1 / 3, (0.1 + 0.2, 0.4), control=(0.1, 0.0, 0.2), n=2)
     assert outputs[: len(outputs) // 2] == outputs[len(outputs) // 2 :]
+    text = outputs[0][0][CLAIM_MIME]
+    assert text == json.dumps(json.loads(text), sort_keys=True)
 
 
 def test_numbers_come_from_numpy_and_torch(book, outputs):

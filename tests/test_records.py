@@ -181,7 +181,7 @@ def test_ids_are_unique_across_files(tmp_path):
 @pytest.mark.parametrize(
     ("text", "line", "message"),
     [
-        ("paper: a: b\n", 1, "is not valid YAML"),
+        ("key: a\npaper: a: b\n", 2, "is not valid YAML"),
         ("", 1, "was None; it must be a mapping of fields"),
         ("- 1\n", 1, "it must be a mapping of fields"),
         ("paper: A\nkey: a\nclaims: []\n", 3, "is empty; it must have at least one entry"),
