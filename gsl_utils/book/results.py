@@ -170,7 +170,8 @@ def stale(results: Stored) -> list[str]:
 def publish(results: Stored) -> None:
     """Make every stored value available to the prose of a page, under its key with ``paper.`` before it.
 
-    The verdicts of the stored claims, ``paper.<id>.verdict``, are those that their records give today.
+    The verdicts of the stored claims, ``paper.<id>.verdict``, are those that their records give today; a
+    claim whose record has changed in what it measures has none.
 
     Args:
         results: The stored results.
@@ -186,9 +187,14 @@ def publish(results: Stored) -> None:
     known = read(results.root).claims
     for data in results.claims:
         claim = known.get(data["id"])
-        if claim is not None:
-            verdict = decide(claim, Measurement.from_json(data, claim))
-            record.publish(f"{_PREFIX}{claim.id}.verdict", verdict.word)
+        if claim is None:
+            continue
+        try:
+            measurement = Measurement.from_json(data, claim)
+        except (ValueError, KeyError, TypeError):
+            # Its record asks for something else by now, as the ledger reports: there is no verdict.
+            continue
+        record.publish(f"{_PREFIX}{claim.id}.verdict", decide(claim, measurement).word)
 
 
 def rows(stem: str, name: str) -> Path | None:
