@@ -38,7 +38,7 @@ class Bound:
 
 @dataclass(frozen=True)
 class Criterion:
-    """A parsed criterion: every bound must hold. Made by :func:`gsl_utils.book.criterion.parse`.
+    """A parsed criterion: every bound must hold. Made by ``gsl_utils.book.criterion.parse``.
 
     Args:
         text: The line as it was written.

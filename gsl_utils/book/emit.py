@@ -136,7 +136,7 @@ def glue_text(key: str, value: float | int | str) -> str:
 
 
 def glue(key: str, text: str) -> bool:
-    """Emit what :func:`glue_text` returned for ``key``; False where there is no notebook to emit it to."""
+    """Emit what ``glue_text`` returned for ``key``; False where there is no notebook to emit it to."""
     metadata = {"scrapbook": {"mime_prefix": GLUE_PREFIX, "name": key}}
     return display({f"{GLUE_PREFIX}text/plain": text}, metadata)
 

@@ -36,7 +36,7 @@ def collect(root: Path) -> Ledger:
         root: The book's root.
 
     Returns:
-        The ledger. What is wrong with a record or a page is left out of it, and named by :func:`problems`.
+        The ledger. What is wrong with a record or a page is left out of it, and named by ``problems``.
     """
     return _settle(read(root), _recorded(root, read(root)))
 

@@ -1,7 +1,7 @@
 """What a file of claims may hold: the structure that every record of ``claims/`` is checked against.
 
 A JSON Schema says which fields there are and of what type; what one field demands of another (a control
-against a criterion, a misprint against an erratum) is checked in :mod:`gsl_utils.book.records`.
+against a criterion, a misprint against an erratum) is checked in ``gsl_utils.book.records``.
 """
 
 from __future__ import annotations

@@ -50,7 +50,7 @@ class Measurement:
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any], claim: Claim) -> Measurement:
-        """Read what :func:`gsl_utils.book.record.record` wrote.
+        """Read what ``gsl_utils.book.record.record`` wrote.
 
         A claim with one quantity is recorded without the quantity's name, which is taken from ``claim``.
 
@@ -95,7 +95,7 @@ class Verdict:
     """What a measurement says of a claim.
 
     Args:
-        word: One of the verdicts of :data:`gsl_utils.book.schema.VERDICTS`.
+        word: One of the verdicts of ``gsl_utils.book.schema.VERDICTS``.
         reasons: Why, one sentence each.
         half: The verdict's word under half the tolerance; None where the criterion has none.
         double: The verdict's word under double the tolerance; None where the criterion has none.
