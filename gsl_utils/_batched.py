@@ -1,11 +1,20 @@
-"""Products with one matrix for a whole batch, or with one matrix per signal, and least squares on a support each."""
+"""Products with one matrix for a whole batch or one per signal, and least squares on a support for each."""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor
 
-__all__ = ["adjoint", "flatten", "forward", "gather_columns", "rows", "solve_normal", "support_indices"]
+__all__ = [
+    "NormalEquations",
+    "adjoint",
+    "flatten",
+    "forward",
+    "gather_columns",
+    "least_squares",
+    "rows",
+    "support_indices",
+]
 
 
 def flatten(A: Tensor, y: Tensor, batch: torch.Size) -> tuple[Tensor, Tensor]:
@@ -57,24 +66,43 @@ def gather_columns(A: Tensor, indices: Tensor, real: Tensor) -> Tensor:
     return columns * real.unsqueeze(-1)
 
 
-def solve_normal(columns: Tensor, real: Tensor, right: Tensor) -> tuple[Tensor, Tensor]:
-    """Solve ``C C' w = right`` for the ``columns`` C of each signal, by Cholesky and one step of refinement.
+class NormalEquations:
+    """The systems ``C C' w = right`` for the columns C of each signal's support, factorised once.
 
-    Returns ``w (N, p)``, zero where padded, and which signals have independent columns; the others' ``w`` is the
+    ``independent`` says which signals have linearly independent columns; for the others ``solve`` gives the
     solution of least norm.
+
+    Args:
+        columns: The columns as rows ``(N, p, m)``, zero where padded.
+        real: Which of them are not padding, ``(N, p)``.
     """
-    gram = columns @ columns.mT
-    scale = gram.diagonal(dim1=-2, dim2=-1)
-    gram = gram + torch.diag_embed(torch.where(real, torch.zeros_like(scale), torch.ones_like(scale)))
-    factor, info = torch.linalg.cholesky_ex(gram)
-    pivots = factor.diagonal(dim1=-2, dim2=-1).square()
-    # A pivot that lost all but a few digits of its column's squared norm means that the column depends on the others.
-    limit = 100 * torch.finfo(gram.dtype).eps * scale.clamp(min=torch.finfo(gram.dtype).tiny)
-    independent = (info == 0) & ((pivots > limit) | ~real).all(-1)
-    w = torch.cholesky_solve(right.unsqueeze(-1), factor).squeeze(-1)
-    if not bool(independent.all()):
-        bad = ~independent
-        w[bad] = (torch.linalg.pinv(gram[bad], hermitian=True) @ right[bad].unsqueeze(-1)).squeeze(-1)
-    residual = right - (gram @ w.unsqueeze(-1)).squeeze(-1)
-    correction = torch.cholesky_solve(residual.unsqueeze(-1), factor).squeeze(-1)
-    return torch.where(independent.unsqueeze(-1), w + correction, w) * real, independent
+
+    def __init__(self, columns: Tensor, real: Tensor) -> None:
+        self.real = real
+        self.gram = columns @ columns.mT
+        diagonal = self.gram.diagonal(dim1=-2, dim2=-1)
+        energy = diagonal.clone()
+        diagonal += (~real).to(energy.dtype)
+        self.factor, info = torch.linalg.cholesky_ex(self.gram)
+        # A pivot that lost nearly all digits of its column's energy: the column depends on the others.
+        limit = 100 * torch.finfo(energy.dtype).eps * energy
+        pivots = self.factor.diagonal(dim1=-2, dim2=-1).square()
+        self.independent = (info == 0) & ((pivots > limit) | ~real).all(-1)
+        self.dependent = ~self.independent
+        self.inverse = torch.linalg.pinv(self.gram[self.dependent], hermitian=True)
+
+    def solve(self, right: Tensor) -> Tensor:
+        """``w (N, p)`` for ``right (N, p)``, with one step of refinement; zero where padded."""
+        w = torch.cholesky_solve(right.unsqueeze(-1), self.factor)
+        w += torch.cholesky_solve(right.unsqueeze(-1) - self.gram @ w, self.factor)
+        if len(self.inverse):
+            w[self.dependent] = self.inverse @ right[self.dependent].unsqueeze(-1)
+        return w.squeeze(-1) * self.real
+
+
+def least_squares(A: Tensor, y: Tensor, support: Tensor) -> Tensor:
+    """The x of least ``|y - Ax|`` on each support ``(N, n)``; of least norm where that is not unique."""
+    indices, real = support_indices(support)
+    columns = gather_columns(A, indices, real)
+    values = NormalEquations(columns, real).solve((columns @ y.unsqueeze(-1)).squeeze(-1))
+    return y.new_zeros(support.shape).scatter_add_(-1, indices, values)

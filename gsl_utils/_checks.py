@@ -1,4 +1,4 @@
-"""Every refusal of bad input, in one place: each says which argument it was, what it was, and what it must be."""
+"""Every refusal of bad input: each says which argument it was, what it was, and what it must be."""
 
 from __future__ import annotations
 
@@ -37,9 +37,13 @@ def floats(name: str, value: object) -> Tensor:
     if not isinstance(value, Tensor):
         raise TypeError(f"{name} is a {type(value).__name__}; it must be a torch.Tensor of floats.")
     if not value.dtype.is_floating_point:
-        raise TypeError(f"{name} has dtype {value.dtype}; it must be a floating-point dtype such as torch.float64.")
+        raise TypeError(
+            f"{name} has dtype {value.dtype}; it must be a floating-point dtype such as torch.float64."
+        )
     if value.numel() == 0:
-        raise ValueError(f"{name} is empty: its shape is {_shape(value)}; every dimension must be at least 1.")
+        raise ValueError(
+            f"{name} is empty: its shape is {_shape(value)}; every dimension must be at least 1."
+        )
     if not bool(torch.isfinite(value).all()):
         raise ValueError(f"{name} holds NaN or infinite entries; all of its entries must be finite.")
     return value
@@ -69,7 +73,9 @@ def matrix(name: str, value: object) -> Tensor:
     """A matrix, or one per signal: ``(..., m, n)``."""
     tensor = floats(name, value)
     if tensor.ndim < 2:
-        raise ValueError(f"{name} has shape {_shape(tensor)}; it must be a matrix (m, n) or one per signal (..., m, n).")
+        raise ValueError(
+            f"{name} has shape {_shape(tensor)}; it must be a matrix (m, n) or one per signal (..., m, n)."
+        )
     return tensor
 
 
@@ -78,9 +84,13 @@ def same_kind(**tensors: Tensor) -> None:
     (first, reference), *others = tensors.items()
     for name, tensor in others:
         if tensor.dtype != reference.dtype:
-            raise TypeError(f"{first} has dtype {reference.dtype} and {name} has {tensor.dtype}; they must be the same.")
+            raise TypeError(
+                f"{first} has dtype {reference.dtype} and {name} has {tensor.dtype}; they must be the same."
+            )
         if tensor.device != reference.device:
-            raise TypeError(f"{first} is on device {reference.device} and {name} on {tensor.device}; they must be the same.")
+            raise TypeError(
+                f"{first} is on {reference.device} and {name} on {tensor.device}; it must be one device."
+            )
 
 
 def same_shape(**tensors: Tensor) -> None:
@@ -90,44 +100,55 @@ def same_shape(**tensors: Tensor) -> None:
     for name, tensor in others:
         if tensor.shape != reference.shape:
             raise ValueError(
-                f"{first} has shape {_shape(reference)} and {name} has {_shape(tensor)}; they must be the same."
+                f"{first} has shape {_shape(reference)} and {name} {_shape(tensor)}; they must be the same."
             )
 
 
 def linear_system(
     matrix_name: str, a: object, vector_name: str, v: object, side: str
 ) -> tuple[Tensor, Tensor, torch.Size]:
-    """A matrix and vectors that go with it; ``side`` is "rows" for measurements y and "columns" for signals x.
+    """A matrix and vectors that go with it: measurements match its "rows", signals its "columns".
 
     Returns the two tensors and the shape of the batch that they broadcast to.
     """
-    a_tensor = matrix(matrix_name, a)
+    table = matrix(matrix_name, a)
     axis, letter = (-2, "m") if side == "rows" else (-1, "n")
-    v_tensor = signals(vector_name, v, letter)
-    same_kind(**{vector_name: v_tensor, matrix_name: a_tensor})
-    if v_tensor.shape[-1] != a_tensor.shape[axis]:
+    vectors = signals(vector_name, v, letter)
+    same_kind(**{vector_name: vectors, matrix_name: table})
+    if vectors.shape[-1] != table.shape[axis]:
         raise ValueError(
-            f"{vector_name} has shape {_shape(v_tensor)} and {matrix_name} has {_shape(a_tensor)}; the last dimension "
-            f"of {vector_name} must be {letter} = {a_tensor.shape[axis]}, the number of {side} of {matrix_name}."
+            f"{vector_name} has shape {_shape(vectors)} and {matrix_name} has {_shape(table)}; "
+            f"the last dimension of {vector_name} must be {letter} = {table.shape[axis]}, "
+            f"the number of {side} of {matrix_name}."
         )
     try:
-        batch = torch.broadcast_shapes(a_tensor.shape[:-2], v_tensor.shape[:-1])
+        batch = torch.broadcast_shapes(table.shape[:-2], vectors.shape[:-1])
     except RuntimeError:
         raise ValueError(
-            f"{matrix_name} has shape {_shape(a_tensor)} and {vector_name} has {_shape(v_tensor)}; their leading "
+            f"{matrix_name} has shape {_shape(table)} and {vector_name} has {_shape(vectors)}; their leading "
             "dimensions must broadcast: one matrix for all signals, or one per signal."
         ) from None
-    return a_tensor, v_tensor, batch
+    return table, vectors, batch
 
 
 def integer(name: str, value: object, low: int, high: int | None = None, why: str = "") -> int:
-    """An integer in ``[low, high]``."""
+    """An integer in ``[low, high]``; ``why`` says what sets the upper end."""
     if isinstance(value, bool) or not isinstance(value, Integral):
         raise TypeError(f"{name} is {value!r}; it must be an integer.")
-    if value < low or (high is not None and value > high):
+    number = int(value)
+    if number < low or (high is not None and number > high):
         bounds = f"at least {low}" if high is None else f"between {low} and {high}"
-        raise ValueError(f"{name} is {value}; it must be {bounds}{why and f', {why}'}.")
-    return int(value)
+        raise ValueError(f"{name} is {number}; it must be {bounds}{why and f', {why}'}.")
+    return number
+
+
+def _outside(number: float, above: float | None, low: float | None) -> str:
+    """What a number must be, when it is not."""
+    if above is not None and not number > above:
+        return f"above {above:g}"
+    if low is not None and not number >= low:
+        return f"at least {low:g}"
+    return "" if math.isfinite(number) else "finite"
 
 
 def real(name: str, value: object, *, above: float | None = None, low: float | None = None) -> float:
@@ -135,52 +156,54 @@ def real(name: str, value: object, *, above: float | None = None, low: float | N
     if isinstance(value, bool) or not isinstance(value, Real):
         raise TypeError(f"{name} is {value!r}; it must be a number.")
     number = float(value)
-    must = "finite" if above is None and low is None else f"above {above}" if low is None else f"at least {low}"
-    if not math.isfinite(number) or (above is not None and number <= above) or (low is not None and number < low):
-        raise ValueError(f"{name} is {number}; it must be {must}.")
+    if must := _outside(number, above, low):
+        raise ValueError(f"{name} is {number:g}; it must be {must}.")
     return number
 
 
 def per_signal(
     name: str,
     value: object,
-    batch: torch.Size,
+    like_name: str,
     like: Tensor,
+    batch: torch.Size,
     *,
     above: float | None = None,
     low: float | None = None,
 ) -> Tensor:
-    """A number, or a tensor with one per signal: returned with shape ``batch`` in the dtype and device of ``like``."""
+    """A number, or one per signal: returned with shape ``batch``, of the dtype and device of ``like``."""
     if not isinstance(value, Tensor):
         number = real(name, value, above=above, low=low)
         return torch.full(batch, number, dtype=like.dtype, device=like.device)
     tensor = floats(name, value)
-    same_kind(y=like, **{name: tensor})
+    same_kind(**{like_name: like, name: tensor})
     try:
         spread = tensor.expand(batch)
     except RuntimeError:
         raise ValueError(
-            f"{name} has shape {_shape(tensor)}; it must be a number or have the shape {tuple(batch)} of the batch."
+            f"{name} has shape {_shape(tensor)}; it must be a number or have shape {tuple(batch)}."
         ) from None
     smallest = float(tensor.min())
-    if (above is not None and smallest <= above) or (low is not None and smallest < low):
-        must = f"above {above}" if low is None else f"at least {low}"
-        raise ValueError(f"{name} has the entry {smallest}; all of its entries must be {must}.")
+    if must := _outside(smallest, above, low):
+        raise ValueError(f"{name} has the entry {smallest:g}; all of its entries must be {must}.")
     return spread
 
 
-def level(name: str, value: object, against: Tensor) -> float | Tensor:
+def level(name: str, value: object, against_name: str, against: Tensor) -> float | Tensor:
     """A non-negative number, or a tensor of them that broadcasts against another without enlarging it."""
     if not isinstance(value, Tensor):
         return real(name, value, low=0.0)
     tensor = floats(name, value)
-    same_kind(u=against, **{name: tensor})
-    if bool((tensor < 0).any()):
-        raise ValueError(f"{name} has the entry {float(tensor.min())}; all of its entries must be at least 0.")
+    same_kind(**{against_name: against, name: tensor})
+    smallest = float(tensor.min())
+    if must := _outside(smallest, None, 0.0):
+        raise ValueError(f"{name} has the entry {smallest:g}; all of its entries must be {must}.")
     try:
         tensor.expand(against.shape)
     except RuntimeError:
-        raise ValueError(f"{name} has shape {_shape(tensor)}; it must broadcast to {_shape(against)}.") from None
+        raise ValueError(
+            f"{name} has shape {_shape(tensor)}; it must broadcast to {_shape(against)}."
+        ) from None
     return tensor
 
 

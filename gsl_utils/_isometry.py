@@ -1,4 +1,4 @@
-"""How far a matrix is from an isometry on sparse vectors: coherence, and restricted isometry from both sides."""
+"""How far a matrix is from an isometry on sparse vectors: coherence and the restricted isometry constant."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ def mutual_coherence(A: Tensor) -> Tensor:
         A: The matrix ``(m, n)`` with at least two columns, none of them zero.
 
     Returns:
-        A scalar tensor between 0 and 1. Every k-sparse vector with :math:`k < (1 + 1/\mu)/2` is the only one of its
-        sparsity with its measurements, and basis pursuit and OMP find it.
+        A scalar tensor between 0 and 1. Every k-sparse vector with :math:`k < (1 + 1/\mu)/2` is the only one
+        of its sparsity with its measurements, and basis pursuit and OMP find it.
 
     Raises:
         TypeError: ``A`` is not a tensor of floats.
@@ -48,7 +48,9 @@ def mutual_coherence(A: Tensor) -> Tensor:
         raise ValueError(f"A has {A.shape[1]} column; it must have at least 2.")
     norms = A.norm(dim=0)
     if bool((norms == 0).any()):
-        raise ValueError(f"A has a zero column, number {int((norms == 0).nonzero()[0])}; every column must be non-zero.")
+        raise ValueError(
+            f"A has a zero column, number {int((norms == 0).nonzero()[0])}; every column must be non-zero."
+        )
     unit = A / norms
     return (unit.mT @ unit).abs().fill_diagonal_(0).amax().clamp(max=1)
 
@@ -64,12 +66,13 @@ def rip_constant(A: Tensor, s: int, *, limit: int = 200_000) -> Tensor:
         limit: The most supports that may be gone through.
 
     Returns:
-        A scalar tensor: for every s-sparse x, :math:`(1-\delta_s)\|x\|_2^2\le\|Ax\|_2^2\le(1+\delta_s)\|x\|_2^2`, and no
-        smaller number will do.
+        A scalar tensor: for every s-sparse x,
+        :math:`(1-\delta_s)\|x\|_2^2\le\|Ax\|_2^2\le(1+\delta_s)\|x\|_2^2`, and no smaller number will do.
 
     Raises:
         TypeError: ``A`` is not a tensor of floats, or an option is not an integer.
-        ValueError: ``s`` is out of range, there are more than ``limit`` supports, or ``A`` is not one finite matrix.
+        ValueError: ``s`` is out of range, there are more than ``limit`` supports, or ``A`` is not one finite
+            matrix.
 
     Source: Candès and Tao (2005), definition 1.1. Taught in chapter 1.
 
@@ -83,8 +86,8 @@ def rip_constant(A: Tensor, s: int, *, limit: int = 200_000) -> Tensor:
     supports = math.comb(n, s)
     if supports > limit:
         raise ValueError(
-            f"s is {s}: there are {supports} supports of that size among {n} columns, and it must be a size with at "
-            f"most limit = {limit}; rip_lower_bound searches instead."
+            f"s is {s}: there are {supports} supports of that size among {n} columns; it must have at "
+            f"most limit = {limit} of them: rip_lower_bound searches instead."
         )
     gram = A.mT @ A
     worst = A.new_zeros(())
@@ -107,9 +110,9 @@ def rip_lower_bound(
 
     .. math:: \max_{S\in\mathcal S}\|A_S^\top A_S - I\|_2 \;\le\; \delta_s
 
-    The supports :math:`\mathcal S` are where truncated power iterations end: half of the starts climb to a large
-    eigenvalue of :math:`A_S^\top A_S`, half descend to a small one. It is ONLY a lower bound: a small value proves
-    nothing, for no polynomial method is known to bound :math:`\delta_s` closely from above.
+    The supports :math:`\mathcal S` are where truncated power iterations end: half of the starts climb to a
+    large eigenvalue of :math:`A_S^\top A_S`, half descend to a small one. It is ONLY a lower bound: a small
+    value proves nothing, for no polynomial method is known to bound :math:`\delta_s` closely from above.
 
     Args:
         A: The matrix ``(m, n)``.
@@ -140,16 +143,20 @@ def rip_lower_bound(
     order = torch.rand(trials, n, generator=generator, dtype=A.dtype, device=source).to(A.device)
     supports = order.topk(s, dim=-1).indices
     gram = A.mT @ A
-    # The iteration climbs on a positive semi-definite matrix: the Gram matrix, or what is left of a multiple of I.
+    # The iteration climbs on a positive semi-definite matrix: the Gram matrix, or a multiple of I less it.
     top = torch.linalg.matrix_norm(A, 2) ** 2
     flipped = top * torch.eye(n, dtype=A.dtype, device=A.device) - gram
-    return torch.stack([_deviation(gram, _climb(end, supports, steps)).amax() for end in (gram, flipped)]).amax()
+    return torch.stack(
+        [_deviation(gram, _climb(end, supports, steps)).amax() for end in (gram, flipped)]
+    ).amax()
 
 
 def _climb(matrix: Tensor, supports: Tensor, steps: int) -> Tensor:
     """Supports on which the largest eigenvalue of ``matrix`` is locally largest."""
     for _ in range(steps):
-        vectors = torch.linalg.eigh(matrix[supports.unsqueeze(-1), supports.unsqueeze(-2)]).eigenvectors[..., -1]
+        vectors = torch.linalg.eigh(matrix[supports.unsqueeze(-1), supports.unsqueeze(-2)]).eigenvectors[
+            ..., -1
+        ]
         full = matrix.new_zeros(len(supports), matrix.shape[0]).scatter(-1, supports, vectors)
         following = (full @ matrix).abs().topk(supports.shape[-1], dim=-1).indices
         if torch.equal(following.sort().values, supports.sort().values):

@@ -13,6 +13,10 @@ __all__ = ["lasso"]
 
 _CHECK_EVERY = 10
 _NEWTON_STEPS = 4
+# A support that changed by at most this share between two checks is worth solving on.
+_SETTLED = 0.25
+# Newton's steps stop at this relative gap: what is left is rounding.
+_EXACT = 1e-13
 
 
 def lasso(
@@ -28,9 +32,9 @@ def lasso(
 
     .. math:: \min_x\ \tfrac12\|y - Ax\|_2^2 + \lambda\|x\|_1 \qquad (\text{and } x \ge 0 \text{ if asked})
 
-    Accelerated proximal gradient with restarts finds the support; on it, Newton steps of the optimality conditions
-    solve a linear system, which is exact once support and signs are right. A signal stops when its duality gap is at
-    most ``tol`` times its objective, and then leaves the batch.
+    Accelerated proximal gradient with restarts finds the support; on it, Newton steps of the optimality
+    conditions solve a linear system, which is exact once support and signs are right. A signal stops when its
+    duality gap is at most ``tol`` times its objective, and then leaves the batch.
 
     Args:
         A: The matrix ``(m, n)``, or one per signal ``(..., m, n)``.
@@ -42,13 +46,15 @@ def lasso(
         max_iter: The most iterations.
 
     Returns:
-        A recovery whose ``objective`` is the number above and whose ``gap`` bounds its distance from the optimum.
+        A recovery whose ``objective`` is the number above and whose ``gap`` bounds its distance from the
+        optimum.
 
     Raises:
         TypeError: An argument has the wrong type, or dtypes or devices differ.
         ValueError: Shapes do not fit, entries are not finite, or an option is out of range.
 
-    Sources: Tibshirani (1996); Beck and Teboulle (2009) for the iteration, O'Donoghue and Candès (2015) for its
+    Sources: Tibshirani (1996); Beck and Teboulle (2009) for the iteration, O'Donoghue and Candès (2015) for
+        its
     restart. Taught in chapter 1.
 
     >>> import torch
@@ -57,74 +63,82 @@ def lasso(
     tensor([True, True])
     """
     A, y, batch = _checks.linear_system("A", A, "y", y, "rows")
-    weights = _checks.per_signal("lam", lam, batch, y, above=0.0)
+    weights = _checks.per_signal("lam", lam, "y", y, batch, above=0.0)
     _checks.flag("nonnegative", nonnegative)
     tol = _checks.real("tol", tol, above=0.0)
     max_iter = _checks.integer("max_iter", max_iter, 1)
     flat_a, flat_y = _batched.flatten(A, y, batch)
     found = _Solver(flat_a, flat_y, weights.reshape(-1), nonnegative, tol, max_iter).run()
-    x = found["x"].reshape(*batch, A.shape[-1])
-    scalars = {name: found[name].reshape(batch) for name in ("objective", "n_iter", "converged", "gap")}
-    return Recovery(x=x, z=x, **scalars)
+    x = found["x"].to(y.dtype).reshape(*batch, A.shape[-1])
+    objective, gap = (found[name].to(y.dtype).reshape(batch) for name in ("objective", "gap"))
+    n_iter, converged = (found[name].reshape(batch) for name in ("n_iter", "converged"))
+    return Recovery(x, x, objective, n_iter, converged, gap)
 
 
 class _Solver:
-    """The state of all signals, and of those still in the batch."""
+    """The best point of every signal so far, in float64, with the certificate that says how good it is."""
 
     def __init__(
         self, A: Tensor, y: Tensor, lam: Tensor, nonnegative: bool, tol: float, max_iter: int
     ) -> None:
         self.A, self.y, self.lam = A, y, lam
+        # With more rows than columns the Gram matrix is the smaller of the two to multiply with.
+        self.gram = A.mT @ A if A.shape[-2] > A.shape[-1] else None
+        self.correlation = _batched.adjoint(A, y)
+        self.fine_A, self.fine_y, self.fine_lam = A.double(), y.double(), lam.double()
         self.nonnegative, self.tol, self.max_iter = nonnegative, tol, max_iter
-        count, n = len(y), A.shape[-1]
-        # The best point so far of every signal, with the certificate that says how good it is.
-        self.x = y.new_zeros(count, n)
-        self.objective = 0.5 * y.square().sum(-1)
+        self.x = self.fine_y.new_zeros(len(y), A.shape[-1])
+        self.objective = 0.5 * self.fine_y.square().sum(-1)
         self.gap = torch.full_like(self.objective, float("inf"))
-        self.n_iter = torch.zeros(count, dtype=torch.int64, device=y.device)
+        self.n_iter = torch.zeros(len(y), dtype=torch.int64, device=y.device)
 
     def run(self) -> dict[str, Tensor]:
         """Iterate until every signal has converged or the iterations are used up."""
         everyone = torch.arange(len(self.y), device=self.y.device)
-        correlation = self._keep(everyone, self.x)
+        self._keep(everyone, self.x)
         active = everyone[~self._done(everyone)]
-        lipschitz = self._lipschitz()
-        x = self.x[active]
-        previous, momentum = x, torch.ones(len(active), 1, dtype=x.dtype, device=x.device)
-        ahead = x
-        polish_at = 2 * _CHECK_EVERY
+        step = 1 / self._lipschitz().expand(len(self.y)).unsqueeze(-1)
+        x = torch.zeros(len(active), self.A.shape[-1], dtype=self.y.dtype, device=self.y.device)
+        ahead, support = x, x != 0
+        momentum = torch.ones_like(x[:, :1])
+        next_try = torch.zeros_like(self.n_iter)
         for iteration in range(1, self.max_iter + 1):
             if not len(active):
                 break
-            A, y = _batched.rows(self.A, active), self.y[active]
-            step = 1 / (lipschitz if lipschitz.ndim == 0 else lipschitz[active].unsqueeze(-1))
-            threshold = step * self.lam[active].unsqueeze(-1)
-            slope = _batched.adjoint(A, y - _batched.forward(A, ahead))
-            previous, x = x, self._prox(ahead + step * slope, threshold)
+            rate = step[active]
+            slope = self._slope(active, ahead)
+            before, x = x, self._prox(ahead + rate * slope, rate * self.lam[active].unsqueeze(-1))
             # Restart where the momentum points uphill.
-            uphill = ((ahead - x) * (x - previous)).sum(-1, keepdim=True) > 0
+            uphill = ((ahead - x) * (x - before)).sum(-1, keepdim=True) > 0
             momentum = torch.where(uphill, torch.ones_like(momentum), momentum)
             following = (1 + (1 + 4 * momentum.square()).sqrt()) / 2
-            ahead = x + (momentum - 1) / following * (x - previous)
+            ahead = x + (momentum - 1) / following * (x - before)
             momentum = following
             self.n_iter[active] = iteration
             last = iteration == self.max_iter
             if iteration % _CHECK_EVERY and not last:
                 continue
-            correlation = self._keep(active, x)
-            if iteration >= polish_at or last:
-                polish_at = int(1.5 * polish_at)
-                self._polish(active, x, correlation, step)
+            correlation = self._keep(active, x.double())
+            earlier, support = support, x != 0
+            size, moved = support.sum(-1), (support != earlier).sum(-1)
+            # On a support that still moves, or that is too large for a unique solution, a solve is wasted.
+            settled = (size <= min(self.A.shape[-2:])) & (moved <= _SETTLED * size)
+            settled &= iteration >= next_try[active]
+            settled |= self._done(active) | last
+            if bool(settled.any()):
+                self._polish(
+                    active[settled], x[settled].double(), correlation[settled], rate[settled].double()
+                )
+                next_try[active[settled]] = int(1.5 * iteration)
             staying = ~self._done(active)
-            active, x, previous, ahead, momentum = (
-                state[staying] for state in (active, x, previous, ahead, momentum)
+            active, x, ahead, momentum, support = (
+                state[staying] for state in (active, x, ahead, momentum, support)
             )
-        everyone_done = self._done(everyone)
         return {
             "x": self.x,
             "objective": self.objective,
             "n_iter": self.n_iter,
-            "converged": everyone_done,
+            "converged": self._done(everyone),
             "gap": self.gap,
         }
 
@@ -133,41 +147,50 @@ class _Solver:
 
     def _lipschitz(self) -> Tensor:
         """The largest eigenvalue of ``A'A``, from the smaller of the two Gram matrices."""
-        gram = self.A @ self.A.mT if self.A.shape[-2] <= self.A.shape[-1] else self.A.mT @ self.A
+        gram = self.A @ self.A.mT if self.gram is None else self.gram
         largest = torch.linalg.eigvalsh(gram)[..., -1]
         return largest.clamp(min=torch.finfo(largest.dtype).tiny)
+
+    def _slope(self, chosen: Tensor, x: Tensor) -> Tensor:
+        """``A'(y - Ax)``, in the dtype of y."""
+        if self.gram is None:
+            A = _batched.rows(self.A, chosen)
+            return _batched.adjoint(A, self.y[chosen] - _batched.forward(A, x))
+        return self.correlation[chosen] - _batched.forward(_batched.rows(self.gram, chosen), x)
 
     def _prox(self, u: Tensor, threshold: Tensor) -> Tensor:
         return (u - threshold).clamp(min=0) if self.nonnegative else shrink(u, threshold)
 
     def _keep(self, chosen: Tensor, x: Tensor) -> Tensor:
-        """Certify ``x`` for the chosen signals and keep it where it is the best yet; returns ``A'(y - Ax)``."""
-        A, lam = _batched.rows(self.A, chosen), self.lam[chosen]
-        residual = self.y[chosen] - _batched.forward(A, x)
+        """Certify ``x`` and keep it for the signals where it is the best yet; returns ``A'(y - Ax)``."""
+        A, y, lam = _batched.rows(self.fine_A, chosen), self.fine_y[chosen], self.fine_lam[chosen]
+        residual = y - _batched.forward(A, x)
         correlation = _batched.adjoint(A, residual)
         objective = 0.5 * residual.square().sum(-1) + lam * x.abs().sum(-1)
-        gap = _gap(self.y[chosen], residual, correlation, x, lam, self.nonnegative)
+        gap = _gap(y, residual, correlation, x, lam, self.nonnegative)
         better = gap < self.gap[chosen]
         kept = chosen[better]
         self.x[kept], self.objective[kept], self.gap[kept] = x[better], objective[better], gap[better]
         return correlation
 
     def _polish(self, chosen: Tensor, x: Tensor, correlation: Tensor, step: Tensor) -> None:
-        """Newton steps on the optimality conditions, from ``x``; what they find is kept only where it is better."""
-        step = step.expand(len(chosen), 1)
-        rank = min(self.A.shape[-2:])
+        """Newton steps on the optimality conditions from ``x``; what they find is kept where it is better."""
+        support = x != 0
         for _ in range(_NEWTON_STEPS):
-            u = x + step * correlation
-            threshold = step * self.lam[chosen].unsqueeze(-1)
+            before, u = support, x + step * correlation
+            threshold = step * self.fine_lam[chosen].unsqueeze(-1)
             support = u > threshold if self.nonnegative else u.abs() > threshold
-            # More columns than the rank cannot be the support of a unique solution: not yet near it.
-            near = support.sum(-1) <= rank
-            near &= ~self._done(chosen)
+            size, moved = support.sum(-1), (support != before).sum(-1)
+            near = (size <= min(self.A.shape[-2:])) & (moved <= _SETTLED * before.sum(-1))
             chosen, u, support, step = chosen[near], u[near], support[near], step[near]
             if not len(chosen):
                 return
             x = self._solve_on(chosen, support, u.sign())
             correlation = self._keep(chosen, x)
+            left = self.gap[chosen] > _EXACT * self.objective[chosen]
+            chosen, x, correlation, step, support = (
+                state[left] for state in (chosen, x, correlation, step, support)
+            )
 
     def _solve_on(self, chosen: Tensor, support: Tensor, signs: Tensor) -> Tensor:
         """The stationary point with this support and these signs."""
@@ -175,15 +198,17 @@ class _Solver:
         x = torch.zeros_like(signs)
         if not indices.shape[-1]:
             return x
-        columns = _batched.gather_columns(_batched.rows(self.A, chosen), indices, real)
-        right = (columns @ self.y[chosen].unsqueeze(-1)).squeeze(-1)
-        right = (right - self.lam[chosen].unsqueeze(-1) * signs.gather(-1, indices)) * real
-        values, _ = _batched.solve_normal(columns, real, right)
+        columns = _batched.gather_columns(_batched.rows(self.fine_A, chosen), indices, real)
+        right = (columns @ self.fine_y[chosen].unsqueeze(-1)).squeeze(-1)
+        right = (right - self.fine_lam[chosen].unsqueeze(-1) * signs.gather(-1, indices)) * real
+        values = _batched.NormalEquations(columns, real).solve(right)
         x.scatter_add_(-1, indices, values)
         return x.clamp(min=0) if self.nonnegative else x
 
 
-def _gap(y: Tensor, residual: Tensor, correlation: Tensor, x: Tensor, lam: Tensor, nonnegative: bool) -> Tensor:
+def _gap(
+    y: Tensor, residual: Tensor, correlation: Tensor, x: Tensor, lam: Tensor, nonnegative: bool
+) -> Tensor:
     """The duality gap at ``x`` and the scaled residual, as a sum of terms that are never negative.
 
     With the dual point s r, feasible for s max|A'r| <= lam, primal less dual is

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import torch
@@ -17,8 +18,9 @@ def srec_ratio(A: Tensor, x1: Tensor, x2: Tensor) -> Tensor:
 
     .. math:: \frac{\|A(x_1 - x_2)\|_2}{\|x_1 - x_2\|_2}
 
-    The S-REC constant :math:`\gamma` of a set is at most the smallest ratio over its pairs. Over RANDOM pairs that
-    minimum is only an upper bound, and a badly optimistic one: ``srec_constant`` searches for the worst pair.
+    The S-REC constant :math:`\gamma` of a set is at most the smallest ratio over its pairs. Over RANDOM pairs
+    that minimum is only an upper bound, and a badly optimistic one: ``srec_constant`` searches for the worst
+    pair.
 
     Args:
         A: The matrix ``(m, n)``, or one per pair ``(..., m, n)``.
@@ -26,7 +28,8 @@ def srec_ratio(A: Tensor, x1: Tensor, x2: Tensor) -> Tensor:
         x2: Signals of the same shape, dtype and device.
 
     Returns:
-        One ratio per pair, ``(...)``; ``inf`` where the two signals are equal, since such a pair asks nothing of A.
+        One ratio per pair, ``(...)``; ``inf`` where the two signals are equal, since such a pair asks nothing
+        of A.
 
     Raises:
         TypeError: An argument has the wrong type, or dtypes or devices differ.
@@ -66,13 +69,13 @@ def srec_constant(
     .. math:: \min\Big(\min_{z_1, z_2}\frac{\|A(G(z_1)-G(z_2))\|_2}{\|G(z_1)-G(z_2)\|_2},\quad
         \min_z\ \sigma_{\min}(AQ_z)\Big), \qquad Q_z \text{ an orthonormal basis of the range of } J_G(z)
 
-    The second term is the first for pairs that come together. Pairs start at random and go down by Adam; then the
-    tangents are examined at every end point. The result is a true ratio of the set, so it is an upper bound on the
-    S-REC constant, far closer to it than random pairs get.
+    The second term is the first for pairs that come together. Pairs start at random and go down by Adam; then
+    the tangents are examined at every end point. The result is a true ratio of the set, so it is an upper
+    bound on the S-REC constant, far closer to it than random pairs get.
 
     Args:
-        G: A generator: any callable from ``(N, k)`` to ``(N, n)``, differentiable by torch. Its weights are not
-            changed and get no gradients.
+        G: A generator: any callable from ``(N, k)`` to ``(N, n)``, differentiable by torch. Its weights are
+            not changed and get no gradients.
         A: The matrix ``(m, n)``, of the dtype and device that G returns.
         k: The latent dimension; by default ``G.latent_dim``.
         pairs: How many pairs are minimised, at least 1.
@@ -86,7 +89,8 @@ def srec_constant(
 
     Raises:
         TypeError: An argument has the wrong type, or what G returns differs from A in dtype or device.
-        ValueError: The latent dimension is not known, an option is out of range, or what G returns does not fit A.
+        ValueError: The latent dimension is not known, an option is out of range, or what G returns does not
+            fit A.
 
     Source: Bora, Jalal, Price and Dimakis (2017), definition 1. Taught in chapter 4.
 
@@ -128,46 +132,44 @@ def _descend(
     G: Callable[[Tensor], Tensor], A: Tensor, z: Tensor, steps: int, lr: float, radius: float | None
 ) -> tuple[Tensor, Tensor]:
     """Adam on all pairs at once; returns where they end and the smallest ratio met on the way."""
-    pairs = len(z) // 2
     first, second = torch.zeros_like(z), torch.zeros_like(z)
-    best = A.new_full((), float("inf"))
-    # Below this relative distance a ratio is made of rounding errors; the tangents stand for such pairs.
-    near = torch.finfo(A.dtype).eps ** 0.5
+    best = A.new_full((), torch.inf)
     for step in range(steps + 1):
         with torch.enable_grad():
             variable = z.detach().requires_grad_()
-            x = G(variable)
-            difference = x[:pairs] - x[pairs:]
-            apart = difference.norm(dim=-1) > near * (x[:pairs].norm(dim=-1) + x[pairs:].norm(dim=-1))
-            ratio = torch.where(apart.unsqueeze(-1), difference, torch.ones_like(difference))
-            ratio = torch.where(apart, _ratio(A, ratio), torch.ones_like(apart, dtype=A.dtype))
-            loss = ratio.clamp(min=torch.finfo(A.dtype).tiny).log().sum()
+            ratio = _pair_ratio(G, A, variable)
+            loss = ratio[ratio < torch.inf].clamp(min=torch.finfo(A.dtype).tiny).log().sum()
             (slope,) = torch.autograd.grad(loss, variable)
-        best = torch.minimum(best, torch.where(apart, ratio.detach(), torch.full_like(best, float("inf"))).amin())
+        best = torch.minimum(best, ratio.detach().amin())
         if step == steps:
             break
         first = 0.9 * first + 0.1 * slope
         second = 0.999 * second + 0.001 * slope.square()
-        rate = lr * (1 + torch.cos(torch.tensor(torch.pi * step / steps)).item()) / 2
-        corrected = first / (1 - 0.9 ** (step + 1))
-        z = z - rate * corrected / ((second / (1 - 0.999 ** (step + 1))).sqrt() + 1e-8)
-        z = _into_ball(z, radius)
+        rate = lr * (1 + math.cos(math.pi * step / steps)) / 2
+        deviation = (second / (1 - 0.999 ** (step + 1))).sqrt()
+        z = _into_ball(z - rate * first / (1 - 0.9 ** (step + 1)) / (deviation + 1e-8), radius)
     return z, best
+
+
+def _pair_ratio(G: Callable[[Tensor], Tensor], A: Tensor, z: Tensor) -> Tensor:
+    """The ratio of every pair: the first half of ``z`` with the second; ``inf`` for pairs that have met."""
+    x1, x2 = G(z).tensor_split(2)
+    difference = x1 - x2
+    # Closer than this a ratio is made of rounding errors; the tangents stand for such pairs.
+    near = torch.finfo(A.dtype).eps ** 0.5 * (x1.norm(dim=-1) + x2.norm(dim=-1))
+    apart = difference.norm(dim=-1) > near
+    # A stand-in keeps the gradient of the pairs that have met finite; it is multiplied by zero.
+    ratio = _ratio(A, torch.where(apart.unsqueeze(-1), difference, torch.ones_like(difference)))
+    return torch.where(apart, ratio, torch.inf)
 
 
 def _smallest_tangent(G: Callable[[Tensor], Tensor], A: Tensor, z: Tensor) -> Tensor:
     """The smallest singular value of A on the tangent space at any of the points."""
-    columns = []
-    for direction in torch.eye(z.shape[-1], dtype=z.dtype, device=z.device):
-        _, column = torch.func.jvp(G, (z,), (direction.expand_as(z),))
-        columns.append(column.detach())
-    jacobian = torch.stack(columns, dim=-1)
-    u, s, _ = torch.linalg.svd(jacobian, full_matrices=False)
-    # Directions along which the generator does not move span no tangent.
-    moves = s > torch.finfo(s.dtype).eps ** 0.5 * s.amax(-1, keepdim=True)
-    kept = torch.linalg.svd(A @ (u * moves.unsqueeze(-2)), full_matrices=False)
-    # Rank deficiency by the masked columns shows as zero singular values with right vectors on those columns.
-    on_masked = (kept.Vh.square() * (~moves).unsqueeze(-2)).sum(-1) > 0.5
-    wide = moves.sum(-1) > A.shape[0]
-    values = kept.S.masked_fill(on_masked, float("inf")).amin(-1)
-    return torch.where(wide, torch.zeros_like(values), values).amin()
+    directions = torch.eye(z.shape[-1], dtype=z.dtype, device=z.device)
+    columns = [torch.func.jvp(G, (z,), (direction.expand_as(z),))[1].detach() for direction in directions]
+    basis, lengths, _ = torch.linalg.svd(torch.stack(columns, dim=-1), full_matrices=False)
+    # Directions in which the generator does not move span no tangent: they are lifted out of the minimum.
+    still = lengths <= torch.finfo(z.dtype).eps ** 0.5 * lengths[..., :1]
+    lift = torch.linalg.matrix_norm(A, 2) * torch.diag_embed(still.to(z.dtype))
+    kept = torch.cat([A @ (basis * (~still).unsqueeze(-2)), lift], dim=-2)
+    return torch.where(still.all(-1), torch.inf, torch.linalg.svdvals(kept)[..., -1]).amin()

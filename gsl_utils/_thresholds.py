@@ -32,7 +32,7 @@ def soft_threshold(u: Tensor, t: float | Tensor) -> Tensor:
     tensor([ 2., -0., -1.])
     """
     u = _checks.floats("u", u)
-    return shrink(u, _checks.level("t", t, u))
+    return shrink(u, _checks.level("t", t, "u", u))
 
 
 def shrink(u: Tensor, t: float | Tensor) -> Tensor:

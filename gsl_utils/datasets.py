@@ -1,4 +1,4 @@
-"""The images of the book: digits ship with scikit-learn, MNIST and Fashion-MNIST are read from disk and checked.
+"""The images of the book: digits from scikit-learn's own copy, MNIST and Fashion-MNIST from checked files.
 
 Nothing here downloads anything but ``fetch``, and nothing in the book or its tests calls that.
 """
@@ -62,8 +62,8 @@ def load(
     """Images in [0, 1], flattened by rows, and their labels.
 
     Args:
-        name: ``"digits"`` (8 x 8, from scikit-learn's own copy: the first 1500 train, the remaining 297 test),
-            ``"mnist"`` or ``"fashion-mnist"`` (28 x 28, 60000 train, 10000 test).
+        name: ``"digits"`` (8 x 8, from scikit-learn's own copy: the first 1500 train, the remaining 297
+            test), ``"mnist"`` or ``"fashion-mnist"`` (28 x 28, 60000 train, 10000 test).
         split: ``"train"`` or ``"test"``.
         n: How many, from the first; all of them by default.
         dtype: Of the images.
@@ -73,12 +73,15 @@ def load(
         Images ``(n, height * width)`` and labels ``(n,)`` of dtype int64.
 
     Raises:
-        ValueError: The name or the split is unknown, ``n`` is out of range, or a file is not the published one.
+        ValueError: The name or the split is unknown, ``n`` is out of range, or a file is not the published
+            one.
         FileNotFoundError: MNIST or Fashion-MNIST is neither in the folder that the environment variable
-            ``GSL_DATA_DIR`` names (as ``mnist/train-images-idx3-ubyte.gz`` and so on) nor in the user's cache.
+            ``GSL_DATA_DIR`` names (as ``mnist/train-images-idx3-ubyte.gz`` and so on) nor in the user's
+            cache.
         ImportError: A package of the ``book`` extra is needed and missing.
 
-    Sources: Alpaydin and Kaynak (1998); LeCun, Cortes and Burges (1998); Xiao, Rasul and Vollgraf (2017). First used
+    Sources: Alpaydin and Kaynak (1998); LeCun, Cortes and Burges (1998); Xiao, Rasul and Vollgraf (2017).
+        First used
     in chapter 1.
 
     >>> images, labels = load("digits", "test", 2)
@@ -100,15 +103,17 @@ def load(
     if n is not None:
         _checks.integer("n", n, 1, len(pixels), f"the number of {split} images of {name}")
         pixels, labels = pixels[:n], labels[:n]
-    flat = torch.from_numpy(np.ascontiguousarray(pixels).reshape(len(pixels), -1)).to(device=device, dtype=dtype)
+    flat = torch.from_numpy(np.ascontiguousarray(pixels).reshape(len(pixels), -1)).to(
+        device=device, dtype=dtype
+    )
     return flat / white, torch.from_numpy(labels.astype(np.int64)).to(device=device)
 
 
 def digest(name: str) -> str:
     """The SHA-256 sum that identifies a data set's content, whether or not its files are on this machine.
 
-    For MNIST and Fashion-MNIST it is the sum over the published sums of their files, and for the digits the sum of
-    scikit-learn's uncompressed table: a page that uses the data is stale when it changes.
+    For MNIST and Fashion-MNIST it is the sum over the published sums of their files, and for the digits the
+    sum of scikit-learn's uncompressed table: a page that uses the data is stale when it changes.
 
     Args:
         name: ``"digits"``, ``"mnist"`` or ``"fashion-mnist"``.
@@ -145,7 +150,8 @@ def fetch(name: str) -> Path:
 
     Raises:
         ValueError: The name is unknown, or needs no download.
-        OSError: No mirror delivered a file with the right sum; the message names the file and each mirror's failure.
+        OSError: No mirror delivered a file with the right sum; the message names the file and each mirror's
+            failure.
         ImportError: pooch, of the ``book`` extra, is not installed.
 
     Described on the page that says how the book is made.
@@ -175,7 +181,9 @@ def _digits_table() -> bytes:
     """scikit-learn's table of digits, found without the second that importing scikit-learn takes."""
     found = importlib.util.find_spec("sklearn")
     if found is None or found.origin is None:
-        raise ImportError("The digits come with scikit-learn, which is not installed: pip install 'gsl_utils[book]'.")
+        raise ImportError(
+            "The digits come with scikit-learn, which is not installed: pip install 'gsl_utils[book]'."
+        )
     return gzip.decompress((Path(found.origin).parent / "datasets" / "data" / "digits.csv.gz").read_bytes())
 
 
@@ -213,8 +221,8 @@ def _locate(name: str, file: str) -> Path:
         return path
     looked.append(str(path.parent))
     raise FileNotFoundError(
-        f"{file} of {name} is not in {' or '.join(looked)}: set GSL_DATA_DIR to a folder that holds {name}/{file}, "
-        f'or download it once with gsl_utils.datasets.fetch("{name}").'
+        f"{file} of {name} is not in {' or '.join(looked)}: set GSL_DATA_DIR to a folder that holds "
+        f'{name}/{file}, or download it once with gsl_utils.datasets.fetch("{name}").'
     )
 
 
@@ -223,7 +231,7 @@ def _read_idx(path: Path, name: str) -> np.ndarray:
     packed = path.read_bytes()
     if hashlib.sha256(packed).hexdigest() != _SHA256[name][path.name]:
         raise ValueError(
-            f"{path} is not the published file ({len(packed)} bytes, with another SHA-256 sum); it may be torn: "
+            f"{path} is not the published file ({len(packed)} bytes, another SHA-256 sum) and may be torn: "
             f'remove it and copy it again, or download it with gsl_utils.datasets.fetch("{name}").'
         )
     raw = gzip.decompress(packed)

@@ -16,18 +16,18 @@ def srnr_db(x: Tensor, x_hat: Tensor, *, reduction: str = "ratio") -> Tensor:
 
     .. math:: \mathrm{SRNR} = 10\log_{10}\frac{\sum_i\|x_i\|_2^2}{\sum_i\|x_i-\hat x_i\|_2^2}
 
-    The ratio of the sums (equal to the ratio of the means) is our reading of the name; a few failing signals dominate
-    it, so the median over signals belongs beside it.
+    The ratio of the sums (equal to the ratio of the means) is our reading of the name; a few failing signals
+    dominate it, so the median over signals belongs beside it.
 
     Args:
         x: The true signals, ``(..., n)``.
         x_hat: Their estimates, of the same shape, dtype and device.
-        reduction: ``"ratio"`` for the formula above over the whole batch, ``"none"`` for one value per signal,
-            ``"median"`` for the median of those.
+        reduction: ``"ratio"`` for the formula above over the whole batch, ``"none"`` for one value per
+            signal, ``"median"`` for the median of those.
 
     Returns:
-        A scalar tensor, or ``(...)`` for ``"none"``. Exact recovery gives ``inf``, a zero signal ``-inf``, and a zero
-        signal recovered exactly ``nan``.
+        A scalar tensor, or ``(...)`` for ``"none"``. Exact recovery gives ``inf``, a zero signal ``-inf``,
+        and a zero signal recovered exactly ``nan``.
 
     Raises:
         TypeError: The tensors are not floats of one dtype on one device.
@@ -72,8 +72,8 @@ def asce(z: Tensor, z_hat: Tensor, k: int) -> Tensor:
 
     .. math:: \mathrm{ASCE} = 1 - \frac{|S\cap\hat S|}{k}
 
-    :math:`S` and :math:`\hat S` hold the ``k`` largest magnitudes of ``z`` and of ``z_hat``. An entry that is exactly
-    zero belongs to neither, so an estimate that is zero everywhere has error 1.
+    :math:`S` and :math:`\hat S` hold the ``k`` largest magnitudes of ``z`` and of ``z_hat``. An entry that is
+    exactly zero belongs to neither, so an estimate that is zero everywhere has error 1.
 
     Args:
         z: The true sparse vectors, ``(..., p)``.
@@ -141,8 +141,8 @@ def psnr_db(x: Tensor, x_hat: Tensor, data_range: float = 1.0) -> Tensor:
         data_range: :math:`R`, the largest possible difference of two pixels.
 
     Returns:
-        One value per image, ``(...)``; ``inf`` where the two are equal. The mean of these and the PSNR of the mean
-        error differ: say which is meant.
+        One value per image, ``(...)``; ``inf`` where the two are equal. The mean of these and the PSNR of the
+        mean error differ: say which is meant.
 
     Raises:
         TypeError: The tensors are not floats of one dtype on one device, or ``data_range`` is not a number.
@@ -165,10 +165,11 @@ def ssim(
     r"""Structural similarity, averaged over all windows that lie inside the image.
 
     .. math:: \mathrm{SSIM} = \frac{(2\mu_x\mu_{\hat x} + c_1)(2\sigma_{x\hat x} + c_2)}
-        {(\mu_x^2+\mu_{\hat x}^2+c_1)(\sigma_x^2+\sigma_{\hat x}^2+c_2)}, \qquad c_1 = (0.01R)^2,\ c_2 = (0.03R)^2
+        {(\mu_x^2+\mu_{\hat x}^2+c_1)(\sigma_x^2+\sigma_{\hat x}^2+c_2)}, \qquad c_1 = (0.01R)^2,\ c_2 =
+        (0.03R)^2
 
-    Means and variances are taken over uniform windows; the variances and the covariance are the sample ones (divided
-    by the number of pixels less one).
+    Means and variances are taken over uniform windows; the variances and the covariance are the sample ones
+    (divided by the number of pixels less one).
 
     Args:
         x: The true images, flattened by rows, ``(..., height * width)``.

@@ -1,7 +1,7 @@
 r"""What every recovery in the book returns.
 
-All recoveries of the book are one problem with different parts: find the latent vector whose image under a generator
-:math:`G` explains the measurements,
+All recoveries of the book are one problem with different parts: find the latent vector whose image under a
+generator :math:`G` explains the measurements,
 
 .. math:: \min_z\ \|y - A\,G(z)\|_2^2 + \text{penalty}(z), \qquad \hat x = G(\hat z).
 """
@@ -19,19 +19,20 @@ __all__ = ["Recovery"]
 class Recovery:
     r"""The result of recovering a batch of signals, with one entry per signal in everything that it says.
 
-    The leading dimensions ``...`` are those of the measurements ``y (..., m)``, broadcast with those of ``A``.
+    The leading dimensions ``...`` are those of the measurements ``y (..., m)``, broadcast with those of
+    ``A``.
 
     Attributes:
         x: The recovered signals, ``(..., n)``, in the dtype and on the device of ``y``.
-        z: The latent vectors :math:`\hat z` with :math:`\hat x = G(\hat z)`, ``(..., k)``. For the classical solvers
-            :math:`G` is the identity and ``z`` is ``x`` itself.
+        z: The latent vectors :math:`\hat z` with :math:`\hat x = G(\hat z)`, ``(..., k)``. For the classical
+            solvers :math:`G` is the identity and ``z`` is ``x`` itself.
         objective: The value of the objective that the function's documentation states, ``(...)``, at ``z``.
-        n_iter: How many iterations each signal took, ``(...)``, integers. A signal that has converged leaves the batch
-            and stops counting.
-        converged: Whether each signal met its stopping criterion, ``(...)``, booleans. False is said honestly: the
-            iterations ran out, or the method stopped without reaching what it was asked for.
-        gap: For convex problems an upper bound on ``objective`` minus its smallest possible value, ``(...)``, from a
-            feasible dual point; None where no such bound is known.
+        n_iter: How many iterations each signal took, ``(...)``, integers. A signal that has converged leaves
+            the batch and stops counting.
+        converged: Whether each signal met its stopping criterion, ``(...)``, booleans. False is said
+            honestly: the iterations ran out, or the method stopped without reaching what it was asked for.
+        gap: For convex problems an upper bound on ``objective`` minus its smallest possible value, ``(...)``,
+            from a feasible dual point; None where no such bound is known.
 
     Taught in chapter 1.
 

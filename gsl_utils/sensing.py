@@ -1,7 +1,7 @@
 """Measurement matrices, measurements with noise, and the constants that say how well a matrix senses.
 
-The properties of a matrix alone (coherence, restricted isometry) are in ``gsl_utils._isometry`` and those of a matrix
-on the range of a generator (S-REC) in ``gsl_utils._srec``; all are public from here.
+The properties of a matrix alone (coherence, restricted isometry) are in ``gsl_utils._isometry`` and those of
+a matrix on the range of a generator (S-REC) in ``gsl_utils._srec``; all are public from here.
 """
 
 from __future__ import annotations
@@ -40,10 +40,10 @@ def gaussian_matrix(
     Args:
         m: The number of measurements, at least 1.
         n: The length of a signal, at least 1.
-        scale: ``"measurements"`` for the formula above, ``"columns"`` for columns scaled to norm 1, ``"none"`` for
-            entries of variance 1.
-        generator: The source of randomness. The draw is made on its device and then moved, so that one seed gives one
-            matrix everywhere.
+        scale: ``"measurements"`` for the formula above, ``"columns"`` for columns scaled to norm 1,
+            ``"none"`` for entries of variance 1.
+        generator: The source of randomness. The draw is made on its device and then moved, so that one seed
+            gives one matrix everywhere.
         dtype: Of the matrix.
         device: Of the matrix.
 
@@ -99,7 +99,8 @@ def measure(
         A: The matrix ``(m, n)``, or one per signal ``(..., m, n)``.
         x: The signals ``(..., n)``, of the same dtype and device.
         smnr_db: The ratio in decibels, a number or one per signal ``(...)``.
-        noise_std: The standard deviation :math:`\sigma` itself instead, non-negative, a number or one per signal.
+        noise_std: The standard deviation :math:`\sigma` itself instead, non-negative, a number or one per
+            signal.
         generator: The source of randomness of the noise.
 
     Returns:
@@ -107,7 +108,8 @@ def measure(
 
     Raises:
         TypeError: An argument has the wrong type, or dtypes or devices differ.
-        ValueError: Shapes do not fit, entries are not finite, both noise levels are given, or one is out of range.
+        ValueError: Shapes do not fit, entries are not finite, both noise levels are given, or one is out of
+            range.
 
     Taught in chapter 1.
 
@@ -118,13 +120,15 @@ def measure(
     A, x, batch = _checks.linear_system("A", A, "x", x, "columns")
     _checks.random_source(generator)
     if smnr_db is not None and noise_std is not None:
-        raise ValueError(f"smnr_db is {smnr_db} and noise_std is {noise_std}; at most one of them may be given.")
+        raise ValueError(
+            f"smnr_db is {smnr_db} and noise_std is {noise_std}; at most one of them may be given."
+        )
     clean = _batched.forward(A, x)
     if smnr_db is not None:
-        ratio = _checks.per_signal("smnr_db", smnr_db, batch, clean)
+        ratio = _checks.per_signal("smnr_db", smnr_db, "x", x, batch)
         deviation = clean.square().mean(-1).sqrt() * 10 ** (-ratio / 20)
     elif noise_std is not None:
-        deviation = _checks.per_signal("noise_std", noise_std, batch, clean, low=0.0)
+        deviation = _checks.per_signal("noise_std", noise_std, "x", x, batch, low=0.0)
     else:
         return clean
     return clean + deviation.unsqueeze(-1) * _normal(tuple(clean.shape), generator, clean.dtype, clean.device)

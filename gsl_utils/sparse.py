@@ -1,7 +1,25 @@
-"""The classical solvers: basis pursuit, LASSO, OMP, CoSaMP and iterative hard thresholding, for batches of signals."""
+r"""The classical solvers, for batches of signals: find a sparse x that explains the measurements y = Ax.
+
+====================  ================================================================================
+function              what it does
+====================  ================================================================================
+``basis_pursuit``     :math:`\min\|x\|_1` subject to :math:`Ax = y`, exactly, with a dual certificate
+``lasso``             :math:`\min\tfrac12\|y-Ax\|_2^2+\lambda\|x\|_1`, to a duality gap
+``omp``               greedy: one column at a time
+``cosamp``            greedy: the whole support in every iteration
+``iht``               projected gradient on the k-sparse vectors
+``soft_threshold``    the proximal operator of the l1 norm
+``hard_threshold``    the projection onto the s-sparse vectors
+====================  ================================================================================
+
+Each solver takes one matrix for all signals, or one per signal, and returns a
+``gsl_utils.recovery.Recovery``. Signals never influence each other: one solved alone
+and one solved in a batch give the same answer, up to rounding.
+"""
 
 from gsl_utils._basis_pursuit import basis_pursuit
-from gsl_utils._greedy import cosamp, iht, omp
+from gsl_utils._greedy import cosamp, omp
+from gsl_utils._iht import iht
 from gsl_utils._lasso import lasso
 from gsl_utils._thresholds import hard_threshold, soft_threshold
 
