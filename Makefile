@@ -40,7 +40,7 @@ check: setup-all ## lint, types, stale pages, the ledger, the environment files 
 	@$(BOOK) check
 
 test-code: setup-all ## unit, property, documentation, notebook and site tests
-	$(PYTEST) --doctest-modules --ignore tests/test_bundle_agreement.py tests gsl_utils
+	$(PYTEST) --doctest-modules --ignore tests/test_bundle_agreement.py tests gsl_utils benchmarks
 
 test-pages: setup-all ## execute every page again and compare it with what is committed
 	rm -rf "$(BUNDLES)" && mkdir -p "$(BUNDLES)" && GSL_BUNDLE_DIR="$(BUNDLES)" $(NBVAL)

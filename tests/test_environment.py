@@ -21,6 +21,7 @@ from gsl_utils.book.sources import Sources
 from gsl_utils.book.syntax import parse_cell
 
 ROOT = Path(__file__).parents[1]
+OWN = {"gsl_utils", "benchmarks", "tests"}
 FILES = ("pyproject.toml", "constraints.txt", "environment.yml")
 
 
@@ -138,9 +139,7 @@ def imported(tree):
 
 def distributions(trees):
     """The packages behind the modules that code imports, without the standard library and our own."""
-    names = (
-        {name for tree in trees for name in imported(tree)} - sys.stdlib_module_names - {"gsl_utils", "tests"}
-    )
+    names = {name for tree in trees for name in imported(tree)} - sys.stdlib_module_names - OWN
     providers = metadata.packages_distributions()
     return {name: {canonicalize_name(provider) for provider in providers.get(name, ())} for name in names}
 
@@ -158,11 +157,7 @@ def test_what_the_code_imports_is_declared():
         *(text for extra in project["optional-dependencies"].values() for text in extra),
     ]
     declared = {canonicalize_name(Requirement(text).name) for text in texts}
-    trees = [
-        ast.parse(path.read_text())
-        for folder in ("gsl_utils", "tests")
-        for path in (ROOT / folder).rglob("*.py")
-    ]
+    trees = [ast.parse(path.read_text()) for folder in OWN for path in (ROOT / folder).rglob("*.py")]
     trees += [tree for notebook in cells() for tree in notebook]
     undeclared = {name for name, providers in distributions(trees).items() if not providers & declared}
     assert undeclared == set()
