@@ -18,7 +18,7 @@ _PLACE = r"\(?(?:[A-Z]\.)?\d+(?:\.\d+)*[a-z]?\)?"
 _AND = r"(?:,?\s(?:to|and|or)\s|-|–)"
 _NAMES = re.compile(
     # Commas go on with a list only after a plural and only up to its "and": "Theorems 1.1, 2.1 and 2.2, 0.5".
-    rf"\b(?:{_PLACES})(?:e?s|\.)\s*{_PLACE}(?:(?:,\s*{_PLACE})*{_AND}\s*{_PLACE})?"
+    rf"\b(?:{_PLACES})(?:e?s\.?|\.)\s*{_PLACE}(?:(?:,\s*{_PLACE})*{_AND}\s*{_PLACE})?"
     rf"|(?:\b(?:{_PLACES}|{_SOFTWARE})\s+|§\s*){_PLACE}(?:{_AND}{_PLACE})?"
     r"|(?<![\d.])\d+(?:\.\d+){2,}"  # three parts: a version
     r"|\barXiv:\s*\S+"
@@ -27,7 +27,8 @@ _NAMES = re.compile(
     re.IGNORECASE,
 )
 
-_VALUE = r"[-+−]?(?:\d[\d,]*(?:\.\d+)?|\.\d+)(?:e[-+]?\d+)?"
+_WHOLE = r"\d+(?:,\d{3})*"
+_VALUE = r"[-+−]?(?:\d+(?:,\d{3})*(?:\.\d+)?|\.\d+)(?:e[-+]?\d+)?"
 _UNIT = (
     r"per\s?cent|percent|%|‰|percentage\spoints?|dB|decibels?|times|fold|standard\s(?:errors?|deviations?)"
     r"|s|ms|µs|μs|us|ns|seconds?|milliseconds?|microseconds?|minutes?|min|hours?"
@@ -41,9 +42,9 @@ _RESULTS = re.compile(
         [
             rf"{_BEFORE}{_VALUE}\s*(?:±|\+/-|\+-)\s*{_VALUE}(?:[\s-]*(?:{_UNIT}))?{_AFTER}",
             rf"{_BEFORE}{_VALUE}[\s-]*(?:{_UNIT})(?!\w)",
-            rf"{_BEFORE}\d[\d,]*\s+(?:out\s+)?of\s+(?:the\s+)?\d[\d,]*{_AFTER}",
+            rf"{_BEFORE}{_WHOLE}\s+(?:out\s+)?of\s+(?:the\s+)?{_WHOLE}{_AFTER}",
             rf"{_BEFORE}\d+\s*/\s*\d{{2,}}{_AFTER}",
-            rf"{_BEFORE}[-+−]?(?:\d[\d,]*)?\.\d+(?:e[-+]?\d+)?",
+            rf"{_BEFORE}[-+−]?(?:{_WHOLE})?\.\d+(?:e[-+]?\d+)?",
             rf"{_BEFORE}[-+−]?\d+e[-+]?\d+",
         ]
     )
@@ -52,7 +53,7 @@ _RESULTS = re.compile(
 # as measured until a person has said why it is not.
 _MATH_UNIT = r"\\(?:mathrm|text|textrm|operatorname)\{\s*~?\s*(?:dB|m?s|min|times|[kMG]B|per\s?cent)\s*\}"
 _MATH = re.compile(
-    rf"(?<![\d.])\d+(?:\.\d+)?\s*(?:\\[,;: ]|~)*\s*(?:\\%|{_MATH_UNIT})|(?<![\d.])(?:\d[\d,]*)?\.\d+"
+    rf"(?<![\d.])\d+(?:\.\d+)?\s*(?:\\[,;: ]|~)*\s*(?:\\%|{_MATH_UNIT})|(?<![\d.])(?:{_WHOLE})?\.\d+"
 )
 
 

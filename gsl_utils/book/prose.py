@@ -13,6 +13,7 @@ from markdown_it.token import Token
 from mdit_py_plugins.amsmath import amsmath_plugin
 from mdit_py_plugins.colon_fence import colon_fence_plugin
 from mdit_py_plugins.dollarmath import dollarmath_plugin
+from mdit_py_plugins.footnote import footnote_plugin
 from mdit_py_plugins.front_matter import front_matter_plugin
 from mdit_py_plugins.myst_blocks import myst_block_plugin
 from mdit_py_plugins.myst_role import myst_role_plugin
@@ -50,7 +51,7 @@ class Piece:
 def _parser() -> MarkdownIt:
     parser = MarkdownIt("commonmark").enable("table")
     parser.use(front_matter_plugin).use(dollarmath_plugin).use(amsmath_plugin)
-    return parser.use(colon_fence_plugin).use(myst_role_plugin).use(myst_block_plugin)
+    return parser.use(colon_fence_plugin).use(myst_role_plugin).use(myst_block_plugin).use(footnote_plugin)
 
 
 def pieces(text: str, *, first_line: int = 1) -> list[Piece]:
