@@ -5,6 +5,7 @@ from __future__ import annotations
 __all__ = ["BookDirective", "Markup", "element", "relative", "setup"]
 
 import html
+import re
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,9 @@ from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 
 from gsl_utils.book.ledger import Ledger, collect
+
+# A record's "<" is a relation, never the start of a tag.
+_FORMULA_CODE_OR_LESS = re.compile(r"(\$[^$]*\$|`[^`]*`)|<")
 
 
 def element(tag: str, **attributes: str | None) -> str:
@@ -63,8 +67,9 @@ class BookDirective(SphinxDirective):
         return relative(self.env.docname, target)
 
     def inline(self, text: str) -> list[nodes.Node]:
-        """Parse one line of the page's own markup: formulas, code, emphasis."""
-        parsed, messages = self.parse_inline(text, lineno=self.lineno)
+        """Parse one line of the page's own markup: formulas, code, emphasis, but no HTML."""
+        escaped = _FORMULA_CODE_OR_LESS.sub(lambda match: match[1] or r"\<", text)
+        parsed, messages = self.parse_inline(escaped, lineno=self.lineno)
         return [*parsed, *messages]
 
 

@@ -1,0 +1,184 @@
+"""The site's parts one by one: its server, its style, its texts, its list of modules."""
+
+import gzip
+import importlib
+import math
+import re
+import threading
+import urllib.request
+from pathlib import Path
+
+import pytest
+import yaml
+
+from gsl_utils.book.schema import VERDICTS
+from gsl_utils.book.site import facts, offline, theme
+from gsl_utils.book.site.api import documented_modules
+from gsl_utils.book.site.bundle_links import links_html, set_data_aside
+from gsl_utils.book.site.citation import bibtex, plain
+from gsl_utils.book.site.serve import SiteServer
+
+ROOT = Path(__file__).parents[2]
+CSS = (ROOT / "book" / "_static" / "custom.css").read_text()
+
+
+@pytest.fixture
+def served(tmp_path):
+    (tmp_path / "page.html").write_text("<p>" + "word " * 1000)
+    (tmp_path / "a b.png").write_bytes(b"\x89PNG")
+    with SiteServer(tmp_path) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield server.address
+        server.shutdown()
+
+
+def test_the_server_compresses_text_for_those_who_take_it_and_nothing_else(served):
+    plain_answer = urllib.request.urlopen(f"{served}/page.html")
+    asked = urllib.request.Request(f"{served}/page.html", headers={"Accept-Encoding": "gzip"})
+    packed = urllib.request.urlopen(asked)
+    body = packed.read()
+    assert packed.headers["Content-Encoding"] == "gzip"
+    assert gzip.decompress(body) == plain_answer.read()
+    assert len(body) < 200
+    picture = urllib.request.Request(f"{served}/a%20b.png", headers={"Accept-Encoding": "gzip"})
+    assert urllib.request.urlopen(picture).headers["Content-Encoding"] is None
+
+
+def test_the_server_says_no_to_what_is_not_there(served):
+    with pytest.raises(urllib.error.HTTPError, match="404"):
+        urllib.request.urlopen(f"{served}/../../etc/passwd")
+
+
+def test_mathjax_is_copied_with_its_fonts(tmp_path):
+    offline.copy_mathjax(tmp_path)
+    assert (tmp_path / "mathjax" / "tex-chtml.js").stat().st_size > 1e6
+    assert len(list((tmp_path / "mathjax").rglob("*.woff"))) > 20
+
+
+def test_a_machine_without_mathjax_is_told_what_is_missing(monkeypatch):
+    monkeypatch.setattr(offline, "PACKAGE", "no-such-package")
+    with pytest.raises(RuntimeError, match="the package no-such-package must be installed"):
+        offline.find_mathjax()
+
+
+def test_a_page_without_a_description_is_found():
+    with pytest.raises(LookupError):
+        theme.describe("book/new", '<meta name="viewport">')
+    assert 'content="Search' in theme.describe("search", "")
+    assert theme.describe("book/x", '<meta content="x" name="description">').count("description") == 1
+
+
+def test_the_first_address_leads_to_the_book_and_is_escaped():
+    page = theme.redirect_page("book/index.html", "A & B", "Of <A>")
+    assert 'content="0; url=book/index.html"' in page
+    assert "<title>A &amp; B</title>" in page
+    assert "<A>" not in page
+
+
+@pytest.mark.parametrize(
+    ("value", "written"),
+    [
+        (1.0, "1"),
+        (-0.5, "−0.5"),
+        (0.998123, "0.9981"),
+        (1e-9, "1 × 10<sup>−9</sup>"),
+        (-2.5e12, "−2.5 × 10<sup>12</sup>"),
+        (math.inf, "∞"),
+        (-math.inf, "−∞"),
+    ],
+)
+def test_numbers_are_written_for_readers(value, written):
+    assert facts.number(value) == written
+
+
+@pytest.mark.parametrize("word", VERDICTS)
+def test_each_verdict_has_its_word_a_sign_that_is_not_read_aloud_and_a_colour(word):
+    html = facts.verdict(word)
+    assert re.sub(r"<[^>]*>|&nbsp;", "", html.replace(facts.SIGNS[word], "")) == word
+    assert 'aria-hidden="true"' in html
+    assert f".{facts.verdict_class(word)}" in CSS
+
+
+def _luminance(colour):
+    channels = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
+    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in channels]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+@pytest.mark.parametrize("mode", ["light", "dark"])
+def test_text_stands_out_from_its_ground(mode):
+    block = re.search(rf'html\[data-theme="{mode}"\] \{{(.*?)\}}', CSS, re.DOTALL).group(1)
+    colours = dict(re.findall(r"--([\w-]+): (#[0-9a-f]{6});", block))
+    grounds = [colours[name] for name in ("pst-color-background", "pst-color-on-background", "pst-color-surface")]
+    inks = [name for name in colours if name.startswith("book-")]
+    inks += ["pst-color-text-base", "pst-color-text-muted", "pst-color-primary", "pst-color-link-hover"]
+    for ink in inks:
+        for ground in grounds:
+            dark, light = sorted((_luminance(colours[ink]), _luminance(ground)))
+            assert (light + 0.05) / (dark + 0.05) >= 4.5, (ink, ground)
+
+
+def test_figures_keep_the_ground_of_the_figure_style_in_both_modes():
+    plotting = importlib.import_module("gsl_utils.book.plotting")
+    assert f"--book-figure-ground: {plotting.GROUND};" in CSS
+
+
+def test_nothing_in_the_style_or_the_script_is_fetched_from_elsewhere():
+    for path in (ROOT / "book" / "_static").iterdir():
+        text = path.read_text().replace("http://www.w3.org/2000/svg", "")
+        assert not re.search(r"https?:|//[a-z0-9-]+\.[a-z]|@import|url\(", text), path.name
+
+
+def test_links_under_a_figure_name_each_file_that_there_is(tmp_path):
+    folder = tmp_path / "01_a"
+    folder.mkdir()
+    for name in ("noise.svg", "noise.json", "noise.npz"):
+        (folder / name).touch()
+    html = links_html("book/01_a", folder, "noise")
+    assert re.findall(r'href="([^"]*)"', html) == [f"../figures/01_a/noise.{e}" for e in ("svg", "npz", "json")]
+    with pytest.raises(FileNotFoundError, match="01_a: the bundle of the figure 'other' was not extracted"):
+        links_html("book/01_a", folder, "other")
+
+
+def test_only_the_books_own_outputs_are_set_aside():
+    text = '{"cells": [{"outputs": [{"data": {"application/vnd.gsl.claim+json": "{}", "text/plain": "x"}}]}, {}]}'
+    assert set_data_aside(text) == '{"cells": [{"outputs": [{"data": {"text/plain": "x"}}]}, {}]}'
+
+
+def test_the_citation_is_the_one_of_the_citation_file():
+    data = {
+        "title": "A Book",
+        "version": "1.0",
+        "date-released": "2030-01-02",
+        "authors": [{"family-names": "Doe", "given-names": "Jane"}, {"name": "The others"}],
+        "repository-code": "https://example.org/b",
+    }
+    assert plain(data) == "Doe, Jane and The others (2030). A Book. Version 1.0. https://example.org/b."
+    entry = bibtex(data)
+    assert "author = {Doe, Jane and {The others}}," in entry
+    assert "year = {2030}," in entry
+    assert "doi" not in entry
+
+
+def test_every_public_module_is_documented(tmp_path):
+    names = documented_modules(ROOT / "gsl_utils")
+    science = {f"gsl_utils.{path.stem}" for path in (ROOT / "gsl_utils").glob("[a-z]*.py")}
+    assert science <= set(names)
+    (tmp_path / "gsl_utils" / "generators").mkdir(parents=True)
+    for name in ("sparse.py", "_checks.py", "__init__.py", "generators/__init__.py"):
+        (tmp_path / "gsl_utils" / name).touch()
+    assert documented_modules(tmp_path / "gsl_utils") == ["gsl_utils.generators", "gsl_utils.sparse"]
+
+
+def test_the_table_of_contents_and_the_pages_hold_the_same():
+    toc = yaml.safe_load((ROOT / "_toc.yml").read_text())
+    listed = {toc["root"], *(page["file"] for part in toc["parts"] for page in part["chapters"])}
+    there = {f"book/{path.stem}" for path in (ROOT / "book").iterdir() if path.suffix in {".md", ".ipynb"}}
+    assert listed == there
+
+
+def test_every_source_of_a_claim_is_in_the_bibliography():
+    keys = set(re.findall(r"^@\w+\{([\w-]+),", (ROOT / "references.bib").read_text(), re.MULTILINE))
+    for path in sorted((ROOT / "claims").glob("*.yml")):
+        key = yaml.safe_load(path.read_text()).get("key")
+        assert key is None or key in keys, path.name
