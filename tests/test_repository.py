@@ -149,7 +149,7 @@ def test_a_failing_stage_ends_the_tests(tmp_path):
     """With a check that fails, `make test` ends there, with -j too, and with a status that says so."""
     (tmp_path / "Makefile").write_text(makefile())
     fake = tmp_path / "python"
-    fake.write_text('#!/bin/sh\necho "$@" >> calls\ncase "$*" in *" check") exit 3;; esac\n')
+    fake.write_text('#!/bin/sh\necho "$@" >> calls\ncase "$*" in *" check") sleep 0.3; exit 3;; esac\n')
     fake.chmod(0o755)
     command = ["make", "-j2", "test", f"PYTHON={fake}", f"VENV_PYTHON={fake}"]
     result = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
