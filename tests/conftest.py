@@ -122,14 +122,23 @@ class ToyBook:
 
     def command(self, *words, **variables):
         """Run `python -m gsl_utils.book` inside the toy book, with the real machinery."""
-        return subprocess.run(
+        with self.start(*words, **variables) as process:
+            try:
+                output, errors = process.communicate(timeout=120)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                raise
+        return subprocess.CompletedProcess(words, process.returncode, output, errors)
+
+    def start(self, *words, **variables):
+        """Start the same, and return at once."""
+        return subprocess.Popen(
             [sys.executable, "-P", "-m", "gsl_utils.book", *words],
             cwd=self.root,
             env={**os.environ, "PYTHONPATH": str(ROOT), **variables},
-            capture_output=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
             text=True,
-            check=False,
-            timeout=120,
         )
 
 

@@ -1,7 +1,5 @@
 import os
 import signal
-import subprocess
-import sys
 import time
 
 import psutil
@@ -87,13 +85,7 @@ def test_an_interrupted_run_leaves_no_process_behind(toy):
         f"open({str(pids)!r}, 'w').write(f'{{os.getpid()}} {{os.getppid()}}')",
         "time.sleep(60)",
     )
-    process = subprocess.Popen(
-        [sys.executable, "-P", "-m", "gsl_utils.book", "execute"],
-        cwd=toy.root,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+    process = toy.start("execute")
     deadline = time.monotonic() + 30
     while not (pids.is_file() and len(pids.read_text().split()) == 2):
         assert time.monotonic() < deadline

@@ -62,6 +62,13 @@ def test_a_notebook_that_fails_under_another_seed_is_reported(book):
     assert lines[-1] == "1 of 1 verdicts depend on the seed"
 
 
+def test_claims_of_a_notebook_that_fails_are_not_compared(book):
+    book.notebook("01_classical_cs", RECORD, "1 / (seed - 2)")
+    done = book.command("seeds", "01", "--seeds", "1", "2")
+    assert done.returncode == 1
+    assert done.stdout.splitlines()[-1] == "no verdicts to compare"
+
+
 def test_pages_must_be_there(book):
     book.page("02_plain").unlink()
     done = book.command("seeds")

@@ -26,6 +26,7 @@ PLAIN = """
         "# first\n\ndef f(x, *, y=1.5):  # why\n    return [x + y for _ in range(3)]",
         'def f(x, *, y=1.5):\n    """What."""\n    return [x + y for _ in range(3)]',
         '"""Module."""\ndef f(x,\n      *,\n      y=1.50):\n    return [(x) + y for _ in range(0x3)]',
+        'def f(x, *, y=1.5):\n    u"What."; return [x + y for _ in range(3)]',
         '__version__ = "2"\n' + textwrap.dedent(PLAIN),
     ],
 )
@@ -77,6 +78,10 @@ def test_digest_is_the_same_under_every_python():
     # The number stands here so that every Python that the tests run under is held to it.
     code = 'def f(a, /, b: int = 2, **k):\n    return f"{a!r:>{b}} is {k}" "!", a[1:], {**k}\n'
     assert digest(code)[:16] == "8f14e0bc9036365e"
+
+
+def test_the_letter_before_a_text_does_not_count():
+    assert digest("x = u'a'") == digest("x = 'a'") != digest("x = b'a'")
 
 
 def test_order_of_cells_counts():

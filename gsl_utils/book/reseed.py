@@ -124,9 +124,7 @@ def run(args: argparse.Namespace) -> int:
     differ = disagreements(found)
     if found:
         print(table(found, runs))
-    print(
-        f"{len(differ)} of {len(found)} verdicts depend on the seed" if found else "no page records a claim"
-    )
+    print(f"{len(differ)} of {len(found)} verdicts depend on the seed" if found else "no verdicts to compare")
     return int(bool(differ or failed or troubles))
 
 

@@ -3,6 +3,7 @@
 import copy
 import json
 import re
+from datetime import datetime
 from pathlib import Path
 
 import nbformat
@@ -107,14 +108,10 @@ def change_me(page):
 def seconds(cell):
     """How long a cell took, from the kernel's own messages."""
     times = cell.metadata.execution
-    begun, ended = (nbformat_time(times[key]) for key in ("iopub.execute_input", "shell.execute_reply"))
+    begun, ended = (
+        datetime.fromisoformat(times[key]) for key in ("iopub.execute_input", "shell.execute_reply")
+    )
     return (ended - begun).total_seconds()
-
-
-def nbformat_time(text):
-    from datetime import datetime
-
-    return datetime.fromisoformat(text.replace("Z", "+00:00"))
 
 
 @pytest.mark.slow
