@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 
 from gsl_utils import _checks
-from gsl_utils.sparse import basis_pursuit, soft_threshold
+from gsl_utils._thresholds import shrink
+from gsl_utils.sparse import basis_pursuit
 
 __all__ = ["fewest_measurements", "l1_recovers", "largest_sparsity"]
 
@@ -174,7 +175,7 @@ class _Projector:
         _, sizes, rows = torch.linalg.svd(A, full_matrices=m > n // 2)
         independent = sizes > max(m, n) * torch.finfo(A.dtype).eps * sizes.amax(-1, keepdim=True)
         rank = int(independent.sum(-1).max())
-        if m > n // 2 and bool(independent.sum(-1).eq(rank).all()):
+        if rank > n // 2 and bool(independent.sum(-1).eq(rank).all()):
             return cls(A, rows[:, rank:].mT.contiguous(), of_null_space=True)
         kept = rows[:, : sizes.shape[-1]] * independent.unsqueeze(-1)
         return cls(A, kept[:, :rank].mT.contiguous(), of_null_space=False)
@@ -214,7 +215,7 @@ def _decide(null: _Projector, x: Tensor, rows: Tensor | None = None) -> Tensor:
     w = -null(x, rows)
     for step in range(1, _STEPS + 1):
         h = null(w, rows)
-        w = soft_threshold(x + 2 * h - w, 1.0) - x - h + w
+        w = shrink(x + 2 * h - w, 1.0) - x - h + w
         if step % _CHECK_EVERY:
             continue
         slope = (x.sign() * h).sum(-1) + (h.abs() * (x == 0)).sum(-1)
