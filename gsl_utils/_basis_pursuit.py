@@ -16,8 +16,10 @@ _SPLITTING_STEPS = 200
 _CHECK_EVERY = 20
 # The threshold of the splitting, as a share of the largest entry of the least-norm solution.
 _THRESHOLD = 0.3
-# A support is the solution's when the gap that it certifies is rounding only; no larger one ends a signal.
+# A signal is finished when its relative gap is rounding only; no larger one ends it before its iterations do.
 _EXACT = 1e-12
+# A support explains the measurements when it leaves at most so many roundings of their dtype.
+_ROUNDINGS = 8
 # How many columns may be added to an almost complete support.
 _REPAIRS = 3
 # A support is almost complete when it leaves at most this share of the measurements unexplained.
@@ -70,7 +72,7 @@ def basis_pursuit(A: Tensor, y: Tensor, *, tol: float = 1e-6, max_iter: int = 30
     max_iter = _checks.integer("max_iter", max_iter, 1)
     flat_a, flat_y = _batched.flatten(A, y, batch)
     Q, b, feasible = _orthonormal_rows(flat_a, flat_y)
-    best = _Best(Q, b)
+    best = _Best(Q, b, max(_EXACT, _ROUNDINGS * torch.finfo(y.dtype).eps))
     left = _split(best, min(_SPLITTING_STEPS, max_iter))
     if max_iter > _SPLITTING_STEPS and len(left):
         for part in left.split(max(1, _ENTRIES // Q.shape[-1] // Q.shape[-2])):
@@ -100,8 +102,8 @@ def _orthonormal_rows(A: Tensor, y: Tensor) -> tuple[Tensor, Tensor, Tensor]:
 class _Best:
     """The best feasible point of every signal so far, and the gap that its dual point proves."""
 
-    def __init__(self, Q: Tensor, b: Tensor) -> None:
-        self.Q, self.b = Q, b
+    def __init__(self, Q: Tensor, b: Tensor, explained: float) -> None:
+        self.Q, self.b, self.explained = Q, b, explained
         self.x = _batched.adjoint(Q, b)
         self.objective = self.x.abs().sum(-1)
         # The dual point 0 proves that the objective is at most this far from the optimum.
@@ -113,10 +115,14 @@ class _Best:
         return self.gap[chosen] > _EXACT * self.objective[chosen]
 
     def keep(self, chosen: Tensor, x: Tensor, dual: Tensor) -> None:
-        """Keep the feasible points ``x`` where they are better than what is known, by their dual points."""
-        peak = _batched.adjoint(_batched.rows(self.Q, chosen), dual).abs().amax(-1)
+        """Keep the feasible points ``x`` where their dual points prove that they are the best known.
+
+        The gap is summed over the entries, each of which adds a term that is never negative: nothing cancels.
+        """
+        correlation = _batched.adjoint(_batched.rows(self.Q, chosen), dual)
+        correlation = correlation / correlation.abs().amax(-1, keepdim=True).clamp(min=1)
         objective = x.abs().sum(-1)
-        gap = (objective - (self.b[chosen] * dual).sum(-1) / peak.clamp(min=1)).clamp(min=0)
+        gap = (x.abs() * (1 - x.sign() * correlation)).sum(-1)
         better = gap < self.gap[chosen]
         kept = chosen[better]
         self.x[kept], self.objective[kept], self.gap[kept] = x[better], objective[better], gap[better]
@@ -136,7 +142,7 @@ class _Best:
             x = torch.zeros_like(self.x[chosen]).scatter_add_(-1, indices, values)
             residual = b - _batched.forward(Q, x)
             error = residual.norm(dim=-1) / b.norm(dim=-1)
-            fits = error <= _EXACT
+            fits = error <= self.explained
             if bool(fits.any()):
                 # The smallest change of the dual point that makes its correlations the signs on the support.
                 short = (values.sign() - (columns @ dual.unsqueeze(-1)).squeeze(-1)) * real
@@ -181,12 +187,15 @@ def _split(best: _Best, steps: int) -> Tensor:
 
 def _follow_path(best: _Best, active: Tensor, steps: int) -> None:
     """The interior point method for these signals, tried for its support as soon as that may be right."""
-    path = InteriorPoint(_batched.rows(best.Q, active), best.b[active])
+    Q, b = _batched.rows(best.Q, active), best.b[active]
+    empty = (Q.abs().amax(-1) == 0).to(Q.dtype).expand_as(b)
+    path = InteriorPoint(Q, b, empty)
     support = path.support
     for _ in range(steps):
         path.step()
         best.n_iter[active] += 1
-        best.keep(active, path.x, path.nu)
+        Q, b = _batched.rows(best.Q, active), best.b[active]
+        best.keep(active, path.x + _batched.adjoint(Q, b - _batched.forward(Q, path.x)), path.nu)
         before, support = support, path.support
         settled = (support == before).all(-1) | ~path.sound
         best.finish(active[settled], support[settled], path.nu[settled])

@@ -1,4 +1,4 @@
-"""Mehrotra's predictor-corrector method for basis pursuit, a batch of signals at a time."""
+"""Mehrotra's predictor-corrector method for l1 problems, a batch of signals at a time."""
 
 from __future__ import annotations
 
@@ -13,32 +13,39 @@ _TO_THE_BOUNDARY = 0.995
 
 
 class InteriorPoint:
-    r"""The primal-dual path of ``min |x|_1 s.t. Qx = b`` written as a linear program with x = u - v.
+    r"""The central path of basis pursuit, of LASSO, and of both with x non-negative.
 
-    The dual point nu has the slacks ``1 - Q'nu`` and ``1 + Q'nu``; both start at 1, and the primal start is
-    feasible, so that every step keeps both sides feasible up to rounding.
+    With x = u - v, and a dual vector nu whose slacks are ``1 - A'nu`` and ``1 + A'nu``, the optimal point has
+
+    .. math:: Ax + D\nu = y,\qquad u_i(1 - A^\top\nu)_i = 0,\qquad v_i(1 + A^\top\nu)_i = 0,
+        \qquad u, v, 1 \pm A^\top\nu \ge 0
+
+    where the diagonal matrix D is zero for basis pursuit and :math:`\lambda I` for LASSO.
 
     Args:
-        Q: Rows that are orthonormal, or zero where the system has less than full rank: ``(r, n)`` or ``(N, r,
-            n)``.
-        b: ``(N, r)``, zero where the row is.
+        A: ``(m, n)`` or ``(N, m, n)``.
+        y: ``(N, m)``.
+        ridge: The diagonal of D, ``(N, m)``; where a row of A is zero it must be positive.
+        nonnegative: Whether v is zero.
     """
 
-    def __init__(self, Q: Tensor, b: Tensor) -> None:
-        self.Q, self.b = Q, b
-        self.empty_rows = torch.diag_embed((Q.abs().amax(-1) == 0).to(Q.dtype))
-        x = _batched.adjoint(Q, b)
+    def __init__(self, A: Tensor, y: Tensor, ridge: Tensor, *, nonnegative: bool = False) -> None:
+        self.A, self.y, self.ridge = A, y, ridge
+        back = _batched.adjoint(A, y)
+        image = _batched.forward(A, back).square().sum(-1, keepdim=True)
+        # The best multiple of A'y; with orthonormal rows it is the solution of least norm.
+        x = back * back.square().sum(-1, keepdim=True) / image.clamp(min=torch.finfo(y.dtype).tiny)
         offset = (x.abs() + x.abs().mean(-1, keepdim=True)) / 2
-        self.u, self.v = offset + x.clamp(min=0), offset - x.clamp(max=0)
-        self.nu = torch.zeros_like(b)
-        # False once the equations of a step could not be solved: rounding has taken over.
-        self.sound = torch.ones(len(b), dtype=torch.bool, device=b.device)
+        self.signed = 0.0 if nonnegative else 1.0
+        self.u, self.v = offset + x.clamp(min=0), self.signed * (offset - x.clamp(max=0))
+        self.nu = torch.zeros_like(y)
+        # False once a step could not be computed: rounding has taken over.
+        self.sound = torch.ones(len(y), dtype=torch.bool, device=y.device)
 
     @property
     def x(self) -> Tensor:
-        """The primal point, moved onto the constraints."""
-        x = self.u - self.v
-        return x + _batched.adjoint(self.Q, self.b - _batched.forward(self.Q, x))
+        """The primal point."""
+        return self.u - self.v
 
     @property
     def support(self) -> Tensor:
@@ -48,47 +55,63 @@ class InteriorPoint:
 
     def select(self, chosen: Tensor) -> None:
         """Go on with these signals only."""
-        self.u, self.v, self.nu, self.b, self.sound = (
-            state[chosen] for state in (self.u, self.v, self.nu, self.b, self.sound)
+        self.u, self.v, self.nu, self.y, self.ridge, self.sound = (
+            state[chosen] for state in (self.u, self.v, self.nu, self.y, self.ridge, self.sound)
         )
-        if self.Q.ndim > 2:
-            self.Q, self.empty_rows = self.Q[chosen], self.empty_rows[chosen]
+        self.A = _batched.rows(self.A, chosen)
 
     def step(self) -> None:
         """One predictor, one corrector, and as far along the latter as both sides allow."""
         u, v, (slack_u, slack_v) = self.u, self.v, self._slacks()
-        residual = self.b - _batched.forward(self.Q, u - v)
+        residual = self.y - _batched.forward(self.A, u - v) - self.ridge * self.nu
         weight = u / slack_u + v / slack_v
-        normal = (self.Q * weight.unsqueeze(-2)) @ self.Q.mT + self.empty_rows
+        normal = (self.A * weight.unsqueeze(-2)) @ self.A.mT
+        normal.diagonal(dim1=-2, dim2=-1).add_(self.ridge)
         factor, info = torch.linalg.cholesky_ex(normal)
+        stiff = (info != 0).nonzero().squeeze(-1)
+        if len(stiff):
+            factor[stiff] = self._graded_factor(stiff, weight[stiff])
 
         def direction(right_u: Tensor, right_v: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
             """Solve slack du + u dslack = right for both halves; returns dnu, Q'dnu, du and dv."""
-            right = residual - _batched.forward(self.Q, right_u / slack_u - right_v / slack_v)
+            right = residual - _batched.forward(self.A, right_u / slack_u - self.signed * right_v / slack_v)
             d = torch.cholesky_solve(right.unsqueeze(-1), factor).squeeze(-1)
-            back = _batched.adjoint(self.Q, d)
-            return d, back, (right_u + u * back) / slack_u, (right_v - v * back) / slack_v
+            back = _batched.adjoint(self.A, d)
+            return d, back, (right_u + u * back) / slack_u, self.signed * (right_v - v * back) / slack_v
 
         product = _mean_product(u, slack_u, v, slack_v)
         _, back, du, dv = direction(-u * slack_u, -v * slack_v)
-        primal, dual = _longest(u, du, v, dv), _longest(slack_u, -back, slack_v, back)
+        primal, dual = _longest(u, du, v, dv), _longest(slack_u, -back, slack_v, self.signed * back)
         reached = _mean_product(
             u + primal * du, slack_u - dual * back, v + primal * dv, slack_v + dual * back
         )
         target = reached**3 / product**2
         d, back, du, dv = direction(target - u * slack_u + du * back, target - v * slack_v - dv * back)
         primal = _TO_THE_BOUNDARY * _longest(u, du, v, dv)
-        dual = _TO_THE_BOUNDARY * _longest(slack_u, -back, slack_v, back)
-        self.sound = (info == 0) & torch.isfinite(d).all(-1)
+        dual = _TO_THE_BOUNDARY * _longest(slack_u, -back, slack_v, self.signed * back)
+        self.sound = torch.isfinite(d).all(-1)
         moving = self.sound.unsqueeze(-1)
         self.u = torch.where(moving, u + primal * du, u)
         self.v = torch.where(moving, v + primal * dv, v)
         self.nu = torch.where(moving, self.nu + dual * d, self.nu)
 
+    def _graded_factor(self, chosen: Tensor, weight: Tensor) -> Tensor:
+        """The triangular factor of the weighted normal matrix, by QR of its square root.
+
+        Near the end a few weights dwarf the others so far that the matrix itself, once rounded, is no longer
+        definite. With the heaviest rows first the QR decomposition keeps the light ones accurate.
+        """
+        order = weight.argsort(dim=-1, descending=True)
+        every = torch.ones_like(order, dtype=torch.bool)
+        columns = _batched.gather_columns(_batched.rows(self.A, chosen), order, every)
+        columns = columns * weight.gather(-1, order).sqrt().unsqueeze(-1)
+        ridge = torch.diag_embed(self.ridge[chosen].sqrt())
+        return torch.linalg.qr(torch.cat([columns, ridge], dim=-2), mode="r").R.mT
+
     def _slacks(self) -> tuple[Tensor, Tensor]:
-        correlation = _batched.adjoint(self.Q, self.nu)
+        correlation = _batched.adjoint(self.A, self.nu)
         smallest = torch.finfo(correlation.dtype).eps
-        return (1 - correlation).clamp(min=smallest), (1 + correlation).clamp(min=smallest)
+        return (1 - correlation).clamp(min=smallest), (1 + self.signed * correlation).clamp(min=smallest)
 
 
 def _mean_product(u: Tensor, slack_u: Tensor, v: Tensor, slack_v: Tensor) -> Tensor:

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from gsl_utils import _batched, _checks
+from gsl_utils._interior_point import InteriorPoint
 from gsl_utils._thresholds import shrink
 from gsl_utils.recovery import Recovery
 
@@ -15,6 +16,11 @@ _CHECK_EVERY = 10
 _NEWTON_STEPS = 4
 # A support that changed by at most this share between two checks is worth solving on.
 _SETTLED = 0.25
+# The gradient has so many iterations, and four for every row or column, before the interior point takes over:
+# by then its equations are the cheaper ones.
+_FIRST = 200
+# The interior point works on so many entries of weighted copies of the matrix at a time.
+_ENTRIES = 2**23
 # Newton's steps stop at this relative gap: what is left is rounding.
 _EXACT = 1e-13
 
@@ -26,7 +32,7 @@ def lasso(
     *,
     nonnegative: bool = False,
     tol: float = 1e-6,
-    max_iter: int = 10_000,
+    max_iter: int = 2000,
 ) -> Recovery:
     r"""Least squares with an l1 penalty, solved to a duality gap for every signal.
 
@@ -102,7 +108,8 @@ class _Solver:
         ahead, support = x, x != 0
         momentum = torch.ones_like(x[:, :1])
         next_try = torch.zeros_like(self.n_iter)
-        for iteration in range(1, self.max_iter + 1):
+        steps = min(self.max_iter, _FIRST + 4 * min(self.A.shape[-2:]))
+        for iteration in range(1, steps + 1):
             if not len(active):
                 break
             rate = step[active]
@@ -115,7 +122,7 @@ class _Solver:
             ahead = x + (momentum - 1) / following * (x - before)
             momentum = following
             self.n_iter[active] = iteration
-            last = iteration == self.max_iter
+            last = iteration == steps
             if iteration % _CHECK_EVERY and not last:
                 continue
             correlation = self._keep(active, x.double())
@@ -134,6 +141,9 @@ class _Solver:
             active, x, ahead, momentum, support = (
                 state[staying] for state in (active, x, ahead, momentum, support)
             )
+        if self.max_iter > steps and len(active):
+            for part in active.split(max(1, _ENTRIES // self.A.shape[-1] // min(self.A.shape[-2:]))):
+                self._follow_path(part, step[part].double(), self.max_iter - steps)
         return {
             "x": self.x,
             "objective": self.objective,
@@ -191,6 +201,31 @@ class _Solver:
             chosen, x, correlation, step, support = (
                 state[left] for state in (chosen, x, correlation, step, support)
             )
+
+    def _follow_path(self, active: Tensor, step: Tensor, steps: int) -> None:
+        """The interior point method, for signals that the gradient leads to their support too slowly."""
+        A, y, lam = _batched.rows(self.fine_A, active), self.fine_y[active], self.fine_lam[active]
+        if A.shape[-2] > A.shape[-1]:
+            # The same problem with as many rows as columns, but for a constant.
+            rotation, A = torch.linalg.qr(A)
+            y = _batched.adjoint(rotation, y)
+        path = InteriorPoint(A, y, lam.unsqueeze(-1).expand_as(y), nonnegative=self.nonnegative)
+        support = path.support
+        for _ in range(steps):
+            path.step()
+            self.n_iter[active] += 1
+            before, support = support, path.support
+            # Off the support the path's entries are small, never zero.
+            x = path.x * support
+            correlation = self._keep(active, x)
+            settled = (support == before).all(-1) | ~path.sound
+            if bool(settled.any()):
+                self._polish(active[settled], x[settled], correlation[settled], step[settled])
+            staying = ~self._done(active) & path.sound
+            active, support, step = active[staying], support[staying], step[staying]
+            if not len(active):
+                return
+            path.select(staying)
 
     def _solve_on(self, chosen: Tensor, support: Tensor, signs: Tensor) -> Tensor:
         """The stationary point with this support and these signs."""
