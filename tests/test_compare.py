@@ -96,6 +96,7 @@ def test_other_arrays_are_a_difference(tmp_path):
 
 
 def test_what_a_bundle_writes_agrees_with_it(tmp_path):
-    for made in (TABLE, IMAGES):
+    gaps = from_images("gaps", {"x": [np.nan, 1.0]}, profile="quick", seeds=[0])
+    for made in (TABLE, IMAGES, gaps):
         made.write(tmp_path)
         assert differences(Bundle.from_json(json.dumps(json.loads(made.to_json()))), tmp_path) == []

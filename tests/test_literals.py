@@ -201,8 +201,8 @@ def test_what_record_and_stored_results_publish_may_stay_unused(book):
     keys = ["cs-noise", "cs-noise.low", "cs-noise.verdict", "cs-noise.slope.high", "paper.trials"]
     book.text("# Title").page(dict.fromkeys(keys, 1.0), claims=["cs-noise"])
     assert book.problems == []
-    book.page(dict.fromkeys(["cs-noise", "cs-noisy.low"], 1.0), claims=["cs-noise"])
-    assert book.problems == [f"book/{STEM}.ipynb: publishes 'cs-noisy.low', which no prose uses"]
+    book.page(dict.fromkeys(["cs-noise", "cs-noise-level"], 1.0), claims=["cs-noise"])
+    assert book.problems == [f"book/{STEM}.ipynb: publishes 'cs-noise-level', which no prose uses"]
 
 
 @pytest.mark.parametrize(

@@ -117,3 +117,4 @@ def test_lines_are_those_of_the_file():
     lines = text.splitlines()
     assert [lines[piece.line - 1] for piece in pieces(text)] == ["# A", "first", "inner", "deep", "last"]
     assert pieces("x", first_line=7)[0].line == 7
+    assert [piece.line for piece in pieces("| a |\n|---|\n| b |\n| c |")] == [1, 3, 4]

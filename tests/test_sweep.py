@@ -92,6 +92,13 @@ def test_a_grid_that_grew_is_filled_up(tmp_path):
     assert sorted(calls) == sorted({(m, s) for m in (0, 1, 2) for s in (1, 0)})
 
 
+def test_a_grid_that_shrank_gives_its_own_rows(tmp_path, capsys):
+    store = tmp_path / "rows.csv"
+    sweep(lambda m, **_: {"y": m}, {"m": [1, 2, 3]}, [0], store=store)
+    assert sweep(refuse, {"m": [2]}, [0], store=store, progress=True) == [{"m": 2, "seed": 0, "y": 2}]
+    assert "1/1" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("torn", ["2,0", "2,0,0.12", "m,se", '2,0,"ab', "\u00e9"])
 def test_a_torn_last_line_is_redone(tmp_path, torn):
     store = tmp_path / "rows.csv"
