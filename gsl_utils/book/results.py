@@ -232,8 +232,8 @@ def agreement(ledger: Ledger) -> list[dict[str, str]]:
         ledger: The ledger.
 
     Returns:
-        One row per claim with stored results: ``claim``, ``chapter``, ``quick`` and ``paper`` (verdicts),
-        ``agree`` (yes, no, or a dash where the quick profile measures nothing) and ``stale`` (yes or no).
+        One row per claim with stored results, with ``claim``, ``chapter``, ``quick`` and ``paper``
+        (verdicts), ``agree`` (yes, no, or a dash where the quick profile measures nothing), ``stale``.
     """
     words = {True: "yes", False: "no", None: "–"}
     return [
