@@ -6,6 +6,7 @@ import argparse
 import os
 import sys
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -105,17 +106,20 @@ def execute(
         depends = page_dependencies(root, stem, sources)
         carried[stem] = {"dependencies": depends, "digest": combined(depends), "parameters": wanted}
     outcomes = []
-    progress = Progress(_cell_count(root, stems), stream)
     try:
-        for outcome in run_all(jobs, workers, on_cell=progress.cell):
-            outcomes.append(outcome)
-            if outcome.executed is not None:
-                stem = outcome.job.stem
-                page = build_page(outcome.source, outcome.executed, carried[stem])
-                notebooks.write(page, notebooks.page_path(root, stem))
-            progress.done(outcome)
+        # An interrupted run closes them, and its kernels are stopped.
+        with (
+            closing(Progress(_cell_count(root, stems), stream)) as progress,
+            closing(run_all(jobs, workers, on_cell=progress.cell)) as running,
+        ):
+            for outcome in running:
+                outcomes.append(outcome)
+                if outcome.executed is not None:
+                    stem = outcome.job.stem
+                    page = build_page(outcome.source, outcome.executed, carried[stem])
+                    notebooks.write(page, notebooks.page_path(root, stem))
+                progress.done(outcome)
     finally:
-        progress.close()
         _record_times(root, outcomes)
     return outcomes
 

@@ -7,7 +7,7 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
@@ -108,7 +108,7 @@ class Outcome:
 
 def run_all(
     jobs: Sequence[Job], workers: int, *, on_cell: Callable[[Job], object] | None = None
-) -> Iterator[Outcome]:
+) -> Generator[Outcome, None, None]:
     """Run notebooks and yield each outcome as it comes; one that fails does not stop the others.
 
     Args:
@@ -160,14 +160,14 @@ def _run(
         }
         order.write_text(json.dumps(wanted), encoding="utf-8")
         # The machinery that runs the book may be another than the package that the book's pages import.
-        path = os.pathsep.join([str(Path(__file__).parents[2]), os.environ.get("PYTHONPATH", "")])
+        paths = [str(Path(__file__).parents[2]), os.environ.get("PYTHONPATH")]
         process = subprocess.Popen(
             [sys.executable, "-P", "-m", "gsl_utils.book.worker", str(order), str(result)],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
-            env={**os.environ, "PYTHONPATH": path},
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths))},
         )
         with process, ThreadPoolExecutor(1) as side:
             assert process.stdout is not None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import subprocess
-import sys
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -111,13 +111,10 @@ def run(args: argparse.Namespace) -> int:
     if args.seed is not None:
         parameters["seed"] = args.seed
     sources, state = paper_dependencies(root, stem), commit(root)
-    progress = Progress(1 + len(notebooks.code_cells(notebook)), sys.stderr)
     job = Job(root, stem, parameters, args.threads)
-    try:
+    with closing(Progress(1 + len(notebooks.code_cells(notebook)))) as progress:
         (outcome,) = run_all([job], 1, on_cell=progress.cell)
         progress.done(outcome)
-    finally:
-        progress.close()
     if outcome.executed is None:
         return 1
     page = build_page(outcome.source, outcome.executed, {"parameters": parameters})

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import tempfile
 from collections.abc import Mapping, Sequence
+from contextlib import closing
 from pathlib import Path
 
 from gsl_utils.book import notebooks
@@ -141,9 +142,11 @@ def _execute(
     pages: dict[str, dict[str, Path]] = {f"seed {seed}": {} for seed in seeds}
     failed = []
     cells = sum(1 + len(notebooks.code_cells(source)) for source in sources.values())
-    progress = Progress(cells * len(seeds))
-    try:
-        for outcome in run_all(jobs, workers, on_cell=progress.cell):
+    with (
+        closing(Progress(cells * len(seeds))) as progress,
+        closing(run_all(jobs, workers, on_cell=progress.cell)) as running,
+    ):
+        for outcome in running:
             stem, name = outcome.job.stem, f"seed {outcome.job.parameters['seed']}"
             if outcome.executed is None:
                 failed.append(f"{stem} with {name} failed: {outcome.failure}")
@@ -154,8 +157,6 @@ def _execute(
                 pages[name][stem] = folder / name / f"{stem}.ipynb"
                 notebooks.write(page, pages[name][stem])
                 progress.say(f"{stem} with {name} executed in {outcome.seconds:.1f} s")
-    finally:
-        progress.close()
     return pages, failed
 
 

@@ -56,7 +56,7 @@ class Sources:
         """
         stem = self.root.joinpath(*module.split("."))
         return next(
-            (file for file in (stem.with_suffix(".py"), stem / "__init__.py") if file.is_file()), None
+            (file for file in (stem / "__init__.py", stem.with_suffix(".py")) if file.is_file()), None
         )
 
     def tree(self, module: str) -> ast.Module:
