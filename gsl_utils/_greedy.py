@@ -6,8 +6,8 @@ import torch
 from torch import Tensor
 
 from gsl_utils import _batched, _checks
+from gsl_utils._result import Recovery
 from gsl_utils._thresholds import keep_largest
-from gsl_utils.recovery import Recovery
 
 __all__ = ["cosamp", "finish", "omp", "prepare"]
 

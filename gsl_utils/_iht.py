@@ -7,8 +7,8 @@ from torch import Tensor
 
 from gsl_utils import _batched, _checks
 from gsl_utils._greedy import finish, prepare
+from gsl_utils._result import Recovery
 from gsl_utils._thresholds import keep_largest
-from gsl_utils.recovery import Recovery
 
 __all__ = ["iht"]
 
