@@ -1,7 +1,8 @@
-"""What the tests of the site share: the rendered book, a server of it, a browser, and a book of three claims."""
+"""What the tests of the site share: the rendered book, its server, a browser, and a book of three claims."""
 
 import json
 import os
+import re
 import shutil
 import threading
 from pathlib import Path
@@ -18,9 +19,15 @@ from gsl_utils.book.site.serve import SiteServer
 
 ROOT = Path(__file__).parents[2]
 FLAGS = (
-    "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
-    "--disable-component-update --disable-sync"
-).split()
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 
 
@@ -28,6 +35,26 @@ def toc_pages():
     """The pages of the table of contents, such as ``book/ledger``, in its order."""
     toc = yaml.safe_load((ROOT / "_toc.yml").read_text())
     return [toc["root"], *(page["file"] for part in toc["parts"] for page in part["chapters"])]
+
+
+def pytest_generate_tests(metafunc):
+    """Run a test for every page, for every page and those that Sphinx makes, or for every chapter."""
+    pages = [f"{name}.html" for name in toc_pages()]
+    chosen = {
+        "page_name": pages,
+        "any_page": [*pages, "search.html", "index.html"],
+        "opened_page": [*pages, "search.html"],
+        "chapter": [name for name in pages if re.search(r"/\d\d_", name)],
+    }
+    for argument, names in chosen.items():
+        if argument in metafunc.fixturenames:
+            metafunc.parametrize(argument, names)
+
+
+@pytest.fixture(scope="session")
+def page_names():
+    """Every page of the table of contents, as a file of the site."""
+    return [f"{name}.html" for name in toc_pages()]
 
 
 @pytest.fixture(scope="session")
@@ -66,7 +93,7 @@ def browser():
     playwright = pytest.importorskip("playwright.sync_api")
     path = os.environ.get("BROWSER") or next(filter(None, map(shutil.which, BROWSERS)))
     with playwright.sync_playwright() as driver:
-        chromium = driver.chromium.launch(executable_path=path, args=FLAGS)
+        chromium = driver.chromium.launch(executable_path=path, args=list(FLAGS))
         yield chromium
         chromium.close()
 
@@ -76,16 +103,18 @@ paper: "A paper of *three* claims"
 key: kamath2020
 claims:
 - {id: cs-noise, locus: "Section 1", standing: stated, claim: "The error follows $\\\\sigma$.", kind: trend,
-   chapter: 01_classical_cs, quantity: {slope: "a slope"}, criterion: "slope = 1 +- 0.1~", tolerance: "0.1: a choice",
-   profile: quick, control: {variant: "too few rows", expect: "a small slope", criterion: "slope < 0.5"},
-   testable: true, misprint: null, unpublished: "the constant", accepted: {verdict: reproduced, reason: "run"}, history: []}
-- {id: cs-p0, locus: "Section 2 & 3", standing: ours, claim: "It is <so>.", kind: number, chapter: 01_classical_cs,
-   quantity: {rate: "a rate"}, criterion: "rate > 0.9", tolerance: null, profile: quick, control: {none: "a count"},
-   testable: true, misprint: a-slip, unpublished: null,
+   chapter: 01_classical_cs, quantity: {slope: "a slope"}, criterion: "slope = 1 +- 0.1~",
+   tolerance: "0.1: a choice", profile: quick, testable: true, misprint: null, unpublished: "the constant",
+   control: {variant: "too few rows", expect: "a small slope", criterion: "slope < 0.5"},
+   accepted: {verdict: reproduced, reason: "run"}, history: []}
+- {id: cs-p0, locus: "Section 2 & 3", standing: ours, claim: "It is <so>.", kind: number,
+   chapter: 01_classical_cs, quantity: {rate: "a rate"}, criterion: "rate > 0.9", tolerance: null,
+   profile: quick, control: {none: "a count"}, testable: true, misprint: a-slip, unpublished: null,
    accepted: {verdict: "reproduced after correction", reason: "run"}, history: []}
-- {id: cs-tight, locus: "Section 4", standing: stated, claim: "Nothing yet.", kind: bound, chapter: 02_sparse_relu_generators,
-   quantity: {rate: "a rate"}, criterion: "rate > 0.9", tolerance: null, profile: paper, control: {none: "a count"},
-   testable: true, misprint: null, unpublished: null, accepted: {verdict: "not run", reason: "not yet"}, history: []}
+- {id: cs-tight, locus: "Section 4", standing: stated, claim: "Nothing yet.", kind: bound,
+   chapter: 02_sparse_relu_generators, quantity: {rate: "a rate"}, criterion: "rate > 0.9", tolerance: null,
+   profile: paper, control: {none: "a count"}, testable: true, misprint: null, unpublished: null,
+   accepted: {verdict: "not run", reason: "not yet"}, history: []}
 """
 ERRATA = """
 errata:
@@ -138,15 +167,22 @@ def _record(claim, value, low, high, control=(None, None, None)):
 
 def _chapter():
     bundle = {"name": "a-wedge", "profile": "quick", "seeds": [0], "columns": ["m"], "csv": "m\n10\n"}
-    figure = nbformat.v4.new_output("display_data", data={"image/svg+xml": SVG, BUNDLE_MIME: json.dumps(bundle)})
+    figure = nbformat.v4.new_output(
+        "display_data", data={"image/svg+xml": SVG, BUNDLE_MIME: json.dumps(bundle)}
+    )
     described = {"image": {"alt": "A wedge."}, "figure": {"caption": "A wedge of $m$.", "name": "a-wedge"}}
     cells = [
         nbformat.v4.new_markdown_cell("# A chapter\n\nA word that is nowhere else: idiosyncratic."),
-        nbformat.v4.new_code_cell("show(...)", execution_count=1, outputs=[figure], metadata={"mystnb": described}),
+        nbformat.v4.new_code_cell(
+            "show(...)", execution_count=1, outputs=[figure], metadata={"mystnb": described}
+        ),
         nbformat.v4.new_code_cell(
             "record(...)",
             execution_count=2,
-            outputs=[_record("cs-noise", 0.97, 0.93, 1.02, (0.2, 0.1, 0.3)), _record("cs-p0", 1.0, 0.95, 1.0)],
+            outputs=[
+                _record("cs-noise", 0.97, 0.93, 1.02, (0.2, 0.1, 0.3)),
+                _record("cs-p0", 1.0, 0.95, 1.0),
+            ],
         ),
         nbformat.v4.new_markdown_cell("## Claims\n\n```{claims-box} 01_classical_cs\n```"),
     ]
@@ -160,7 +196,7 @@ def _chapter():
 
 @pytest.fixture(scope="session")
 def write_tiny():
-    """A function that writes a book of one chapter and three claims, with the configuration of the real one."""
+    """A function that writes a book of one chapter and three claims, configured like the real one."""
 
     def write(root):
         (root / "book").mkdir(parents=True)
@@ -173,7 +209,7 @@ def write_tiny():
         (root / "claims" / "paper.yml").write_text(CLAIMS)
         (root / "claims" / "errata.yml").write_text(ERRATA)
         (root / "results" / "run_times.json").write_text(json.dumps(RUNS))
-        (root / "CITATION.cff").write_text('title: "A Book"\nauthors: [{name: "The authors"}]\nversion: 0.1.0\n')
+        (root / "CITATION.cff").write_text("title: A Book\nauthors: [{name: The authors}]\nversion: 0.1.0\n")
         bodies = {
             "index": "```{ledger-summary}\n```",
             "ledger": "```{ledger}\n```",

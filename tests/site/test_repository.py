@@ -99,13 +99,15 @@ def test_a_launch_link_opens_the_notebook(address, start):
 
 
 def test_a_launch_link_to_a_text_file_is_refused():
-    with pytest.raises(ValueError, match="path is 'book/index.md'; it must be a notebook"):
+    with pytest.raises(ValueError, match=r"path is 'book/index\.md'; it must be a notebook"):
         binder_url("https://github.com/a/b", "book/index.md")
 
 
 def test_buttons_are_absent_without_an_address_and_only_notebooks_are_launched():
     assert repository_buttons(None, "book/01_a", ".ipynb") == []
-    labels = [button["label"] for button in repository_buttons("https://github.com/a/b", "book/01_a", ".ipynb")]
+    labels = [
+        button["label"] for button in repository_buttons("https://github.com/a/b", "book/01_a", ".ipynb")
+    ]
     assert labels == ["launch-binder", "source-repository"]
     labels = [button["label"] for button in repository_buttons("https://github.com/a/b", "book/index", ".md")]
     assert labels == ["source-repository"]

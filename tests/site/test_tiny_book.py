@@ -56,7 +56,13 @@ def test_each_kind_of_input_makes_the_site_stale_and_caches_do_not(tiny, tmp_pat
     (root / "book" / ".ipynb_checkpoints").mkdir()
     (root / "book" / ".ipynb_checkpoints" / "x.ipynb").touch()
     assert input_digest(root) == before
-    changed = ["_toc.yml", "book/index.md", "book/01_classical_cs.ipynb", "claims/paper.yml", "results/run_times.json"]
+    changed = [
+        "_toc.yml",
+        "book/index.md",
+        "book/01_classical_cs.ipynb",
+        "claims/paper.yml",
+        "results/run_times.json",
+    ]
     for name in [*changed, "book/_static/custom.css"]:
         path = root / name
         text = path.read_text()
@@ -153,7 +159,11 @@ def test_the_ledger_has_a_row_for_each_claim_with_what_the_script_needs(page):
 
 def test_the_summary_counts_the_verdicts_and_leads_to_them(page):
     items = page("index").select("ul.verdict-counts li")
-    assert [words(item) for item in items] == ["1 ✓ reproduced", "1 ✓ reproduced after correction", "1 ○ not run"]
+    assert [words(item) for item in items] == [
+        "1 ✓ reproduced",
+        "1 ✓ reproduced after correction",
+        "1 ○ not run",
+    ]
     assert items[2].a["href"] == "ledger.html?verdict=not%20run"
     assert "3 claims" in words(page("index"))
 
