@@ -103,10 +103,8 @@ def load(
     if n is not None:
         _checks.integer("n", n, 1, len(pixels), f"the number of {split} images of {name}")
         pixels, labels = pixels[:n], labels[:n]
-    flat = torch.from_numpy(np.ascontiguousarray(pixels).reshape(len(pixels), -1)).to(
-        device=device, dtype=dtype
-    )
-    return flat / white, torch.from_numpy(labels.astype(np.int64)).to(device=device)
+    flat = torch.from_numpy(pixels.reshape(len(pixels), -1)).to(device=device, dtype=dtype)
+    return flat.div_(white), torch.from_numpy(labels.astype(np.int64)).to(device=device)
 
 
 def digest(name: str) -> str:
@@ -234,7 +232,8 @@ def _read_idx(path: Path, name: str) -> np.ndarray:
             f"{path} is not the published file ({len(packed)} bytes, another SHA-256 sum) and may be torn: "
             f'remove it and copy it again, or download it with gsl_utils.datasets.fetch("{name}").'
         )
-    raw = gzip.decompress(packed)
+    # A bytearray, since torch wants memory that may be written to.
+    raw = bytearray(gzip.decompress(packed))
     dimensions = raw[3]
     sizes = struct.unpack(f">{dimensions}I", raw[4 : 4 + 4 * dimensions])
     return np.frombuffer(raw, dtype=np.uint8, offset=4 + 4 * dimensions).reshape(sizes)

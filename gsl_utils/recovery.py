@@ -1,13 +1,269 @@
-r"""What every recovery in the book returns.
+r"""One engine for every recovery in the book: a generator, a data term, a penalty and a method, each its own part.
 
-All recoveries of the book are one problem with different parts: find the latent vector whose image under a
-generator :math:`G` explains the measurements,
+All recoveries are one problem: find the latent vector whose image under the generator :math:`G` explains the
+measurements,
 
 .. math:: \min_z\ \|y - A\,G(z)\|_2^2 + \text{penalty}(z), \qquad \hat x = G(\hat z).
 """
 
 from __future__ import annotations
 
-from gsl_utils._result import Recovery
+from collections.abc import Sequence
+from typing import Any
 
-__all__ = ["Recovery"]
+import torch
+from torch import Tensor
+
+from gsl_utils import _batched, _checks
+from gsl_utils._engine import Callback, run
+from gsl_utils._problem import Generator, Problem, frozen
+from gsl_utils._result import Recovery
+from gsl_utils._setup import check_generator, default_tolerance, latent_start, method_for, progress_bar
+from gsl_utils._steps import LONGEST, proximal_step, stationarity
+from gsl_utils.penalties import L1, L2, HardSparsity, NoPenalty, Penalty
+
+__all__ = ["L1", "L2", "HardSparsity", "Recovery", "csgm", "recover"]
+
+
+def recover(
+    G: Generator,
+    A: Tensor,
+    y: Tensor,
+    *,
+    loss: str = "linear",
+    penalty: Penalty | None = None,
+    method: str = "adam",
+    z0: Tensor | None = None,
+    restarts: int = 1,
+    steps: int | None = None,
+    flip: bool = False,
+    continuation: int = 0,
+    prune: Sequence[tuple[int, int]] = (),
+    generator: torch.Generator | None = None,
+    progress: bool = False,
+    callback: Callback | None = None,
+    **options: Any,
+) -> Recovery:
+    r"""Find the latent vector that explains the measurements, for a batch of signals and restarts at once.
+
+    .. math:: \min_z\ \|y - A\,G(z)\|_2^2 + \text{penalty}(z)
+              \qquad\text{or, from amplitudes,}\qquad \min_z\ \bigl\|\,|A\,G(z)| - y\,\bigr\|_2^2 + \text{penalty}(z)
+
+    Every signal and restart is a row with an optimiser state of its own; rows that are stationary leave the batch.
+
+    ========  ====================================  ==========================================================
+    method    penalties                             options (beside ``tol``)
+    ========  ====================================  ==========================================================
+    "gd"      None, ``L2``                          ``lr`` (None: backtracked per row), ``schedule``,
+                                                    ``check_every``
+    "adam"    None, ``L2``, ``L1`` (subgradient)    ``lr`` (0.01), ``betas``, ``schedule``, ``check_every``
+    "prox"    None, ``L2``, ``L1``, HardSparsity    ``step0``; accelerated, backtracked, restarted; exact zeros
+    "lm"      None, ``L2``                          ``damping``; Jacobians in forward mode
+    ========  ====================================  ==========================================================
+
+    Both losses go with all four. ``schedule`` is ``"constant"`` or ``"cosine"``.
+
+    Args:
+        G: The generator, any callable ``z (..., k) -> x (..., n)`` that treats rows alone. Its weights get no
+            gradients.
+        A: The matrix ``(m, n)``, or one per signal ``(..., m, n)``.
+        y: The measurements ``(..., m)``; G's weights, A and z0 share their dtype and device.
+        loss: ``"linear"`` or ``"amplitude"``.
+        penalty: ``L1``, ``L2``, ``HardSparsity`` or None.
+        method: ``"gd"``, ``"adam"``, ``"prox"`` or ``"lm"``.
+        z0: Where to start: ``(k,)``, ``(..., k)`` or ``(..., restarts, k)``; by default drawn from N(0, I).
+        restarts: How many starts each signal has; the one of lowest objective is returned, per signal.
+        steps: The most steps of a row, over all stages; by default 1000, and 50 for ``"lm"``.
+        flip: Before each step take -z where that lowers the objective.
+        continuation: How many stages the penalty's weight descends through before its own, from half the weight at
+            which the start would be stationary; the stages share ``steps``. For ``L1`` and ``L2``.
+        prune: Pairs (t, keep): after t steps only the best ``keep`` restarts of every signal go on.
+        generator: The source of randomness of the default start.
+        progress: Whether to show a bar.
+        callback: Called as ``callback(t, rows, z)`` after every step.
+        **options: Of the method, as listed. ``tol`` says when a point counts as stationary: when the square root of
+            what a further step would gain is at most ``tol`` times :math:`\|y\|`, a measure without units. By default
+            1e-6 in float64 and 1e-4 below; 0 never stops early.
+
+    Returns:
+        A recovery. ``converged`` is measured at the returned point, whatever the method thought of it.
+
+    Raises:
+        TypeError: An argument has the wrong type, or dtypes or devices differ.
+        ValueError: Shapes do not fit, entries are not finite, an option is unknown or out of range, or the penalty
+            does not go with the method.
+
+    Sources: Bora et al. (2017), Hand and Voroninski (2018) for ``flip`` with Huang et al. (2018), Beck and Teboulle
+    (2009) for ``"prox"``. Taught in chapters 4 to 6.
+
+    >>> A = torch.tensor([[1.0, 0.5]], dtype=torch.float64)
+    >>> found = recover(torch.exp, A, torch.tensor([2.0], dtype=torch.float64), method="lm",
+    ...                 z0=torch.zeros(2, dtype=torch.float64))
+    >>> round(float(A @ found.x), 6), bool(found.converged)
+    (2.0, True)
+    """
+    A, y, batch = _checks.linear_system("A", A, "y", y, "rows")
+    _checks.choice("loss", loss, ("linear", "amplitude"))
+    if loss == "amplitude" and bool((y < 0).any()):
+        raise ValueError(
+            f"y has the entry {float(y.min())}; for loss 'amplitude' all of its entries must be at least 0."
+        )
+    check_generator(G, y)
+    restarts = _checks.integer("restarts", restarts, 1)
+    _checks.flag("flip", flip)
+    _checks.flag("progress", progress)
+    _checks.random_source(generator)
+    stages = _checks.integer("continuation", continuation, 0)
+    penalty = NoPenalty() if penalty is None else penalty
+    if stages and not isinstance(penalty, L1 | L2):
+        raise ValueError(f"continuation is {stages}; without an L1 or L2 penalty it must be 0.")
+    solver, steps, tol = method_for(method, penalty, steps, y.dtype, options)
+    pruning = _pruning(prune, restarts)
+    z = latent_start(G, z0, y, batch, restarts, generator)
+    flat_a, flat_y = _batched.flatten(A, y, batch)
+    signal = torch.arange(len(flat_y), device=y.device).repeat_interleave(restarts)
+    problem = Problem(frozen(G), _batched.rows(flat_a, signal), flat_y[signal], loss == "amplitude")
+    _check_output(problem, z, A.shape[-1])
+    laid_out = penalty.laid_out(z, signal)
+    watch, close = progress_bar(progress, steps, callback)
+    try:
+        outcome_z, n_iter, dropped = z, torch.zeros_like(signal), torch.zeros_like(signal, dtype=torch.bool)
+        for weighted, some in _stages(problem, laid_out, z, stages, steps):
+            outcome = run(
+                problem, weighted, solver, outcome_z, some,
+                signal=signal, flip=flip, prune=pruning, callback=watch,
+            )  # fmt: skip
+            outcome_z, n_iter, dropped = outcome.z, n_iter + outcome.n_iter, dropped | outcome.dropped
+            pruning = {}
+    finally:
+        close()
+    return _best(
+        problem,
+        laid_out,
+        outcome_z,
+        n_iter,
+        dropped,
+        signal,
+        restarts,
+        batch,
+        tol or default_tolerance(y.dtype),
+    )
+
+
+def csgm(
+    G: Generator,
+    A: Tensor,
+    y: Tensor,
+    *,
+    restarts: int = 10,
+    steps: int = 1000,
+    lr: float = 0.01,
+    l2: float = 0.0,
+    generator: torch.Generator | None = None,
+) -> Recovery:
+    r"""Compressed sensing using generative models, with the recipe that its authors published.
+
+    .. math:: \min_z\ \|y - A\,G(z)\|_2^2 + \lambda\|z\|_2^2
+
+    Adam from N(0, I) starts, all steps of all restarts, and of each signal's restarts the one of lowest objective.
+    With ``A ~ N(0, 1/m)`` this is the published loss, which has ``A ~ N(0, 1)`` and a mean over the measurements;
+    the published noise of 0.1 per measurement is 0.1 / sqrt(m) here.
+
+    Args:
+        G: The generator, with a ``latent_dim``; see ``recover``.
+        A: The matrix ``(m, n)``, or one per signal ``(..., m, n)``.
+        y: The measurements ``(..., m)``.
+        restarts: How many starts each signal has.
+        steps: The steps of each.
+        lr: Adam's rate.
+        l2: The weight :math:`\lambda`; the authors used 0 and 0.1 on MNIST, 0.001 on CelebA.
+        generator: The source of randomness of the starts.
+
+    Returns:
+        A recovery.
+
+    Raises:
+        TypeError: As ``recover`` does.
+        ValueError: As ``recover`` does, or ``l2`` is negative.
+
+    Source: Bora et al. (2017) and the code published with it. Taught in chapter 4.
+
+    >>> from gsl_utils.generators import VAE
+    >>> seeded = torch.Generator().manual_seed(0)
+    >>> G = VAE(16, 2, hidden=(8,), generator=seeded)
+    >>> A = torch.eye(16, dtype=torch.float64)
+    >>> found = csgm(G, A, G(torch.ones(2, dtype=torch.float64)).detach(), steps=300, lr=0.1, generator=seeded)
+    >>> bool(found.objective < 1e-6)
+    True
+    """
+    weight = _checks.real("l2", l2, low=0.0)
+    return recover(
+        G, A, y, penalty=L2(weight) if weight else None, method="adam", restarts=restarts, steps=steps, lr=lr,
+        tol=0.0, generator=generator,
+    )  # fmt: skip
+
+
+def _pruning(prune: Sequence[tuple[int, int]], restarts: int) -> dict[int, int]:
+    """The checked schedule: after which step how many restarts stay."""
+    schedule: dict[int, int] = {}
+    for after, keep in prune:
+        _checks.integer("prune", after, max(schedule, default=0) + 1, why="later than the one before")
+        schedule[after] = _checks.integer("prune", keep, 1, restarts, "the number of restarts")
+    return schedule
+
+
+def _check_output(problem: Problem, z: Tensor, n: int) -> None:
+    """Ask G for one signal before any work."""
+    with torch.no_grad():
+        x = problem.G(z[:1])
+    if not isinstance(x, Tensor) or x.shape != (1, n):
+        was = tuple(x.shape) if isinstance(x, Tensor) else type(x).__name__
+        raise ValueError(
+            f"G gives {was} for z of shape {tuple(z[:1].shape)}; it must give (1, {n}), A's columns."
+        )
+    _checks.same_kind(y=problem.y, **{"G(z)": x})
+
+
+def _stages(problem: Problem, penalty: Any, z: Tensor, stages: int, steps: int) -> list[tuple[Penalty, int]]:
+    """The penalty of every stage and its share of the steps; the last has the asked weight and all that is left."""
+    if not stages or steps <= stages:
+        return [(penalty, steps)]
+    _, slope = problem.loss_and_gradient(z)
+    weight = torch.as_tensor(penalty.weight, dtype=z.dtype, device=z.device).expand_as(z)
+    pull = torch.where(
+        weight > 0, slope.abs() / weight.clamp(min=torch.finfo(z.dtype).tiny), torch.zeros_like(z)
+    )
+    highest = (pull.amax(-1, keepdim=True) / 2).clamp(min=1)
+    share = steps // (2 * stages)
+    warm = [(penalty.scaled(highest ** (1 - stage / stages)), share) for stage in range(stages)]
+    return [*warm, (penalty, steps - stages * share)]
+
+
+def _best(
+    problem: Problem,
+    penalty: Penalty,
+    z: Tensor,
+    n_iter: Tensor,
+    dropped: Tensor,
+    signal: Tensor,
+    restarts: int,
+    batch: torch.Size,
+    tol: float,
+) -> Recovery:
+    """Of every signal's restarts the one of lowest objective, with an honest word on whether it is stationary."""
+    objective = problem.loss(z) + penalty.value(z)
+    ranked = torch.where(dropped, torch.inf, objective.nan_to_num(nan=torch.inf)).reshape(-1, restarts)
+    best = torch.arange(len(ranked), device=z.device) * restarts + ranked.argmin(-1)
+    problem, penalty, z = problem.select(best), penalty.select(best), z[best]
+    loss, slope = problem.loss_and_gradient(z)
+    new, _, step = proximal_step(problem, penalty, z, loss, slope, LONGEST * torch.ones_like(loss))
+    converged = stationarity(problem, z, new, step) <= tol
+    with torch.no_grad():
+        x = problem.G(z)
+    return Recovery(
+        x=x.reshape(*batch, -1),
+        z=z.reshape(*batch, -1),
+        objective=objective[best].reshape(batch),
+        n_iter=n_iter[best].reshape(batch),
+        converged=converged.reshape(batch),
+    )

@@ -1,0 +1,145 @@
+"""Each check says what the argument was and what it must be, and lets good input through unchanged."""
+
+import pytest
+import torch
+
+from gsl_utils import _checks
+
+D = torch.float64
+BATCH = torch.Size((3,))
+LIKE = torch.zeros(3, 4, dtype=D)
+
+
+@pytest.mark.parametrize(
+    ("call", "kind", "words"),
+    [
+        (lambda: _checks.floats("x", [1.0]), TypeError, "x is a list; it must be a torch.Tensor"),
+        (lambda: _checks.floats("x", torch.arange(3)), TypeError, "x has dtype torch.int64; it must be"),
+        (lambda: _checks.floats("x", torch.zeros(0, 3)), ValueError, r"x is empty: its shape is \(0, 3\)"),
+        (lambda: _checks.floats("x", torch.tensor([1.0, torch.nan])), ValueError, "x holds NaN"),
+        (lambda: _checks.floats("x", torch.tensor([1.0, torch.inf])), ValueError, "x holds NaN or infinite"),
+        (
+            lambda: _checks.signals("y", torch.tensor(1.0), "m"),
+            ValueError,
+            r"y is a scalar; it must .*\(\.\.\., m\)",
+        ),
+        (lambda: _checks.matrix("A", torch.zeros(3)), ValueError, r"A has shape \(3,\); it must be a matrix"),
+        (
+            lambda: _checks.images("x", torch.zeros(63), (8, 8)),
+            ValueError,
+            "x has 63 entries .* must have 64",
+        ),
+        (lambda: _checks.integer("k", 1.0, 0), TypeError, "k is 1.0; it must be an integer"),
+        (lambda: _checks.integer("k", True, 0), TypeError, "k is True; it must be an integer"),
+        (lambda: _checks.integer("k", -1, 0), ValueError, "k is -1; it must be at least 0"),
+        (
+            lambda: _checks.integer("k", 9, 0, 8, "the size"),
+            ValueError,
+            "k is 9; .* between 0 and 8, the size",
+        ),
+        (lambda: _checks.real("tol", "1"), TypeError, "tol is '1'; it must be a number"),
+        (lambda: _checks.real("tol", True), TypeError, "tol is True; it must be a number"),
+        (lambda: _checks.real("tol", 0, above=0.0), ValueError, "tol is 0; it must be above 0"),
+        (lambda: _checks.real("tol", -1.0, low=0.0), ValueError, "tol is -1; it must be at least 0"),
+        (lambda: _checks.real("tol", float("nan"), low=0.0), ValueError, "tol is nan; it must be at least 0"),
+        (lambda: _checks.real("tol", float("inf")), ValueError, "tol is inf; it must be finite"),
+        (
+            lambda: _checks.choice("scale", "big", ("a", "b")),
+            ValueError,
+            "scale is 'big'; .* one of 'a', 'b'",
+        ),
+        (lambda: _checks.flag("nonnegative", 1), TypeError, "nonnegative is 1; it must be True or False"),
+        (lambda: _checks.floating_dtype("dtype", torch.int64), TypeError, "dtype is torch.int64"),
+        (lambda: _checks.floating_dtype("dtype", "float64"), TypeError, "dtype is 'float64'"),
+        (lambda: _checks.random_source(0), TypeError, "generator is a int; it must be a torch.Generator"),
+        (
+            lambda: _checks.per_signal("lam", torch.ones(2, dtype=D), "y", LIKE, BATCH),
+            ValueError,
+            r"lam has shape \(2,\); .* shape \(3,\)",
+        ),
+        (
+            lambda: _checks.per_signal("lam", torch.ones(3), "y", LIKE, BATCH),
+            TypeError,
+            "y has dtype torch.float64 and lam has torch.float32",
+        ),
+        (
+            lambda: _checks.per_signal(
+                "lam", torch.tensor([1.0, 0.0, 2.0], dtype=D), "y", LIKE, BATCH, above=0.0
+            ),
+            ValueError,
+            "lam has the entry 0; all of its entries must be above 0",
+        ),
+        (
+            lambda: _checks.level("t", torch.tensor([-1.0], dtype=D), "u", LIKE),
+            ValueError,
+            "t has the entry -1; all of its entries must be at least 0",
+        ),
+        (lambda: _checks.level("t", torch.ones(5, dtype=D), "u", LIKE), ValueError, r"t has shape \(5,\)"),
+        (
+            lambda: _checks.level("t", torch.ones(2, 3, 4, dtype=D), "u", LIKE),
+            ValueError,
+            "must broadcast to",
+        ),
+        (lambda: _checks.level("t", torch.ones(4), "u", LIKE), TypeError, "u has dtype torch.float64 and t"),
+        (
+            lambda: _checks.same_shape(x=torch.zeros(2), x_hat=torch.zeros(3)),
+            ValueError,
+            r"x has shape \(2,\) and x_hat \(3,\)",
+        ),
+        (
+            lambda: _checks.same_kind(y=torch.zeros(2), A=torch.zeros(2, device="meta")),
+            TypeError,
+            "y is on cpu and A on meta",
+        ),
+        (
+            lambda: _checks.linear_system("A", torch.ones(3, 5), "y", torch.ones(4), "rows"),
+            ValueError,
+            r"y has shape \(4,\) and A has \(3, 5\); the last dimension of y must be m = 3, the number",
+        ),
+        (
+            lambda: _checks.linear_system("A", torch.ones(3, 5), "x", torch.ones(4), "columns"),
+            ValueError,
+            "the last dimension of x must be n = 5, the number of columns of A",
+        ),
+        (
+            lambda: _checks.linear_system("A", torch.ones(2, 3, 5), "y", torch.ones(4, 3), "rows"),
+            ValueError,
+            "leading dimensions must broadcast",
+        ),
+        (
+            lambda: _checks.linear_system("A", torch.ones(3, 5), "y", torch.ones(3, dtype=D), "rows"),
+            TypeError,
+            "y has dtype torch.float64 and A has torch.float32",
+        ),
+    ],
+)
+def test_bad_input_is_named(call, kind, words):
+    with pytest.raises(kind, match=words):
+        call()
+
+
+def test_good_input_comes_back():
+    x = torch.zeros(2, 3)
+    assert _checks.signals("x", x) is x
+    assert _checks.matrix("A", x) is x
+    assert _checks.images("x", torch.zeros(2, 6), (2, 3)).shape == (2, 6)
+    assert _checks.integer("k", 3, 0, 3) == 3
+    assert _checks.real("tol", 0, low=0.0) == 0.0
+    assert _checks.choice("scale", "a", ("a", "b")) == "a"
+    assert _checks.flag("nonnegative", False) is False
+    assert _checks.random_source(None) is None
+    assert _checks.floating_dtype("dtype", D) is D
+
+
+def test_per_signal_spreads_numbers_and_tensors():
+    assert torch.equal(_checks.per_signal("lam", 2, "y", LIKE, BATCH), torch.full((3,), 2.0, dtype=D))
+    each = torch.tensor([1.0, 2.0, 3.0], dtype=D)
+    assert torch.equal(_checks.per_signal("lam", each, "y", LIKE, BATCH, above=0.0), each)
+    assert _checks.per_signal("lam", each[:1], "y", LIKE, BATCH).shape == BATCH
+
+
+def test_a_system_broadcasts_its_batch():
+    shared = _checks.linear_system("A", torch.ones(3, 5), "y", torch.ones(2, 4, 3), "rows")
+    assert shared[2] == (2, 4)
+    each = _checks.linear_system("A", torch.ones(4, 3, 5), "y", torch.ones(2, 1, 3), "rows")
+    assert each[2] == (2, 4)

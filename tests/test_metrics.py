@@ -1,0 +1,174 @@
+"""Metrics against closed forms and against independent implementations of their definitions."""
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.ndimage import uniform_filter
+
+from gsl_utils.metrics import asce, psnr_db, srnr_db, ssim, support_f1
+
+D = torch.float64
+
+
+def normal(*shape, seed=0):
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed), dtype=D)
+
+
+def test_srnr_of_a_known_error():
+    x = torch.tensor([[3.0, 4.0], [0.0, 10.0]], dtype=D)
+    x_hat = torch.tensor([[3.0, 3.5], [0.0, 9.0]], dtype=D)
+    assert srnr_db(x, x_hat) == pytest.approx(10 * np.log10(125 / 1.25))
+    assert srnr_db(x, x_hat, reduction="none").tolist() == pytest.approx([20.0, 20.0])
+    assert srnr_db(x[0], x_hat[0], reduction="none").shape == ()
+
+
+def test_srnr_ratio_is_not_the_mean_of_ratios():
+    x = torch.tensor([[1.0, 0.0], [10.0, 0.0]], dtype=D)
+    x_hat = x + torch.tensor([[0.1, 0.0], [0.1, 0.0]], dtype=D)
+    assert srnr_db(x, x_hat) == pytest.approx(10 * np.log10(101 / 0.02))
+    assert srnr_db(x, x_hat, reduction="none").mean() == pytest.approx(30.0)
+
+
+@pytest.mark.parametrize("count", [1, 2, 5, 6])
+def test_srnr_median_is_numpys(count):
+    x, x_hat = normal(count, 7), normal(count, 7, seed=1)
+    each = srnr_db(x, x_hat, reduction="none")
+    assert float(srnr_db(x, x_hat, reduction="median")) == pytest.approx(np.median(each.numpy()))
+
+
+def test_srnr_at_its_ends():
+    x = torch.tensor([[1.0, 2.0], [0.0, 0.0], [1.0, 1.0]], dtype=D)
+    x_hat = torch.tensor([[1.0, 2.0], [0.0, 1.0], [0.0, 0.0]], dtype=D)
+    assert srnr_db(x, x_hat, reduction="none").tolist() == [float("inf"), -float("inf"), 0.0]
+    assert srnr_db(x[:2], x[:2]) == float("inf")
+    assert srnr_db(x[:1].expand(2, -1), x[:1].expand(2, -1), reduction="median") == float("inf")
+
+
+@given(st.floats(1e-3, 1e3), st.integers(0, 10**6))
+def test_srnr_knows_no_scale(scale, seed):
+    x, x_hat = normal(3, 4, seed=seed), normal(3, 4, seed=seed + 1)
+    torch.testing.assert_close(srnr_db(scale * x, scale * x_hat), srnr_db(x, x_hat))
+
+
+def test_asce_counts_what_is_missed():
+    z = torch.tensor([0.0, 3.0, -2.0, 0.0, 1.0], dtype=D)
+    assert asce(z, z, 3) == 0
+    assert asce(z, torch.tensor([9.0, 3.0, -2.0, 8.0, 1.0], dtype=D), 3) == pytest.approx(2 / 3)
+    assert asce(z, torch.zeros(5, dtype=D), 3) == 1
+    assert asce(z, -z * 7, 3) == 0
+
+
+def test_asce_takes_the_largest_and_one_value_per_signal():
+    z = torch.zeros(2, 3, 6, dtype=D)
+    z[..., :2] = 1
+    z_hat = normal(2, 3, 6)
+    expected = torch.zeros(2, 3, dtype=D)
+    for i in range(2):
+        for j in range(3):
+            found = set(np.argsort(-np.abs(z_hat[i, j].numpy()))[:2])
+            expected[i, j] = 1 - len(found & {0, 1}) / 2
+    torch.testing.assert_close(asce(z, z_hat, 2), expected)
+
+
+def test_f1_against_its_definition():
+    z = torch.tensor([[1.0, 1.0, 0.0, 0.0], [0.0, 0.0, 0.0, 0.0], [1.0, 0.0, 0.0, 0.0]], dtype=D)
+    z_hat = torch.tensor([[0.5, 0.0, 0.2, 0.3], [0.0, 0.0, 0.0, 0.0], [0.0, 1.0, 0.0, 0.0]], dtype=D)
+    precision, recall = 1 / 3, 1 / 2
+    expected = 2 * precision * recall / (precision + recall)
+    assert support_f1(z, z_hat).tolist() == pytest.approx([expected, 1.0, 0.0])
+    assert support_f1(z, z_hat, tol=0.4).tolist() == pytest.approx([2 / 3, 1.0, 0.0])
+
+
+def test_psnr_of_a_known_error():
+    x = torch.zeros(2, 4, dtype=D)
+    x_hat = torch.tensor([[0.1] * 4, [0.2, 0.0, 0.0, 0.0]], dtype=D)
+    assert psnr_db(x, x_hat).tolist() == pytest.approx([20.0, 20.0])
+    assert psnr_db(x, x_hat, data_range=10.0).tolist() == pytest.approx([40.0, 40.0])
+    assert psnr_db(x, x).tolist() == [float("inf")] * 2
+
+
+def definition_of_ssim(x, x_hat, window, data_range):
+    """Wang et al.'s eq. (13) with a uniform window and sample covariances, by scipy's filter in numpy."""
+    count = window**2
+
+    def mean(image):
+        return uniform_filter(image, window)
+
+    mx, my = mean(x), mean(x_hat)
+    vx = count / (count - 1) * (mean(x * x) - mx * mx)
+    vy = count / (count - 1) * (mean(x_hat * x_hat) - my * my)
+    cov = count / (count - 1) * (mean(x * x_hat) - mx * my)
+    c1, c2 = (0.01 * data_range) ** 2, (0.03 * data_range) ** 2
+    s = (2 * mx * my + c1) * (2 * cov + c2) / ((mx**2 + my**2 + c1) * (vx + vy + c2))
+    edge = window // 2
+    return s[edge : s.shape[0] - edge, edge : s.shape[1] - edge].mean()
+
+
+@pytest.mark.parametrize(
+    ("shape", "window", "data_range"), [((8, 8), 7, 1.0), ((28, 28), 7, 1.0), ((9, 13), 3, 4.0)]
+)
+def test_ssim_against_its_definition(shape, window, data_range):
+    height, width = shape
+    x = torch.rand(2, 3, height * width, generator=torch.Generator().manual_seed(0), dtype=D) * data_range
+    x_hat = x + 0.2 * normal(2, 3, height * width)
+    found = ssim(x, x_hat, shape, data_range=data_range, window=window)
+    assert found.shape == (2, 3)
+    for i in range(2):
+        for j in range(3):
+            pair = (image[i, j].reshape(shape).numpy() for image in (x, x_hat))
+            assert float(found[i, j]) == pytest.approx(
+                definition_of_ssim(*pair, window, data_range), abs=1e-12
+            )
+
+
+def test_ssim_is_symmetric_and_one_for_equal_images():
+    x, x_hat = normal(5, 64), normal(5, 64, seed=1)
+    torch.testing.assert_close(ssim(x, x_hat, (8, 8)), ssim(x_hat, x, (8, 8)))
+    torch.testing.assert_close(ssim(x, x, (8, 8)), torch.ones(5, dtype=D))
+    assert bool((ssim(x, x_hat, (8, 8)) < 1).all())
+
+
+def test_ssim_keeps_its_digits_on_a_bright_image_in_float32():
+    pattern = 0.01 * normal(1, 64)
+    other = pattern + 0.005 * normal(1, 64, seed=1)
+    exact = ssim(100 + pattern, 100 + other, (8, 8))
+    single = ssim((100 + pattern).float(), (100 + other).float(), (8, 8))
+    assert float(single) == pytest.approx(float(exact), abs=2e-3)
+
+
+@pytest.mark.parametrize(
+    "metric", [srnr_db, lambda x, y: asce(x, y, 1), support_f1, psnr_db, lambda x, y: ssim(x, y, (8, 8))]
+)
+def test_all_refuse_what_does_not_fit(metric):
+    x = torch.ones(2, 64)
+    for other, kind, words in [
+        (torch.ones(1, 64), ValueError, "must be the same"),
+        (torch.ones(2, 64, dtype=D), TypeError, "dtype"),
+        (torch.full((2, 64), torch.nan), ValueError, "NaN"),
+        (torch.ones(0, 64), ValueError, "empty"),
+        ([1.0], TypeError, "must be a torch.Tensor"),
+    ]:
+        with pytest.raises(kind, match=words):
+            metric(x, other)
+
+
+@pytest.mark.parametrize(
+    ("call", "kind", "words"),
+    [
+        (lambda x: srnr_db(x, x, reduction="mean"), ValueError, "reduction is 'mean'"),
+        (lambda x: asce(x, x, 0), ValueError, "k is 0; it must be between 1 and 64"),
+        (lambda x: asce(x, x, 65), ValueError, "k is 65"),
+        (lambda x: support_f1(x, x, tol=-1.0), ValueError, "tol is -1"),
+        (lambda x: psnr_db(x, x, data_range=0.0), ValueError, "data_range is 0"),
+        (lambda x: ssim(x, x, (8, 7)), ValueError, "x has 64 entries"),
+        (lambda x: ssim(x, x, (8,)), TypeError, "shape is"),
+        (lambda x: ssim(x, x, (8, 8), window=4), ValueError, "window is 4; it must be odd"),
+        (lambda x: ssim(x, x, (8, 8), window=9), ValueError, "window is 9"),
+        (lambda x: ssim(x, x, (8, 8), data_range=-1.0), ValueError, "data_range is -1"),
+    ],
+)
+def test_options_are_checked(call, kind, words):
+    with pytest.raises(kind, match=words):
+        call(torch.ones(2, 64))

@@ -1,0 +1,293 @@
+"""Measurement matrices and the constants that say how well they sense."""
+
+import itertools
+import math
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gsl_utils.sensing import (
+    gaussian_matrix,
+    measure,
+    mutual_coherence,
+    rip_constant,
+    rip_lower_bound,
+    srec_constant,
+    srec_ratio,
+)
+
+D = torch.float64
+
+
+def source(seed=0):
+    return torch.Generator().manual_seed(seed)
+
+
+def normal(*shape, seed=0):
+    return torch.randn(*shape, generator=source(seed), dtype=D)
+
+
+def relu_network(seed, widths=(5, 100, 300)):
+    """A random ReLU network without bias, as a callable."""
+    weights = [
+        normal(out, inside, seed=seed + i) for i, (inside, out) in enumerate(itertools.pairwise(widths))
+    ]
+
+    def network(z):
+        for weight in weights[:-1]:
+            z = torch.relu(z @ weight.T)
+        return z @ weights[-1].T
+
+    network.latent_dim = widths[0]
+    return network
+
+
+@pytest.mark.parametrize(("scale", "variance"), [("measurements", 1 / 50), ("none", 1.0)])
+def test_gaussian_entries_have_the_stated_law(scale, variance):
+    A = gaussian_matrix(50, 4000, scale=scale, generator=source()).flatten() / variance**0.5
+    count = A.numel()
+    assert abs(float(A.mean())) < 5 / count**0.5
+    assert abs(float(A.square().mean()) - 1) < 5 * (2 / count) ** 0.5
+    assert abs(float((A**4).mean()) - 3) < 5 * (96 / count) ** 0.5
+
+
+def test_gaussian_columns_have_norm_one():
+    A = gaussian_matrix(7, 30, scale="columns", generator=source())
+    torch.testing.assert_close(A.norm(dim=0), torch.ones(30, dtype=D))
+
+
+def test_randomness_comes_from_the_generator_alone():
+    before = torch.get_rng_state()
+    first = gaussian_matrix(3, 4, generator=source(1))
+    assert torch.equal(first, gaussian_matrix(3, 4, generator=source(1)))
+    assert not torch.equal(first, gaussian_matrix(3, 4, generator=source(2)))
+    assert torch.equal(before, torch.get_rng_state())
+    assert gaussian_matrix(3, 4, dtype=torch.float32, device="cpu").dtype == torch.float32
+
+
+def test_noise_of_a_given_ratio_is_each_signal_s_own():
+    A = gaussian_matrix(2000, 10, generator=source())
+    x = normal(3, 10) * torch.tensor([[1.0], [100.0], [0.0]], dtype=D)
+    clean = measure(A, x)
+    torch.testing.assert_close(clean, x @ A.T)
+    noise = measure(A, x, smnr_db=20.0, generator=source(1)) - clean
+    ratio = 20 * torch.log10(clean.norm(dim=-1) / noise.norm(dim=-1))[:2]
+    assert bool(((ratio - 20).abs() < 0.5).all())
+    assert float(noise[2].abs().max()) == 0
+    each = torch.tensor([0.0, 40.0, 10.0], dtype=D)
+    noise = measure(A, x, smnr_db=each, generator=source(1)) - clean
+    ratio = 20 * torch.log10(clean.norm(dim=-1) / noise.norm(dim=-1))[:2]
+    assert bool(((ratio - each[:2]).abs() < 0.5).all())
+
+
+def test_noise_of_a_given_deviation():
+    A, x = gaussian_matrix(5000, 4, generator=source()), normal(2, 4)
+    deviation = torch.tensor([0.1, 2.0], dtype=D)
+    noise = measure(A, x, noise_std=deviation, generator=source(1)) - measure(A, x)
+    assert (noise.std(dim=-1) / deviation).tolist() == pytest.approx([1, 1], abs=0.05)
+    assert torch.equal(measure(A, x, noise_std=0.0), measure(A, x))
+
+
+def test_one_matrix_per_signal():
+    A, x = normal(4, 3, 5), normal(4, 5)
+    torch.testing.assert_close(measure(A, x), torch.stack([A[i] @ x[i] for i in range(4)]))
+    torch.testing.assert_close(measure(A, x[0]), torch.stack([A[i] @ x[0] for i in range(4)]))
+
+
+def test_coherence_against_its_definition():
+    A = normal(6, 9) * torch.arange(1, 10, dtype=D)
+    cosines = [
+        abs(float(A[:, i] @ A[:, j])) / float(A[:, i].norm() * A[:, j].norm())
+        for i, j in itertools.combinations(range(9), 2)
+    ]
+    assert float(mutual_coherence(A)) == pytest.approx(max(cosines), abs=1e-14)
+
+
+def test_coherence_at_its_ends():
+    assert mutual_coherence(torch.eye(4, dtype=D)) == 0
+    assert mutual_coherence(torch.tensor([[1.0, -2.0], [1.0, -2.0]], dtype=D)) == pytest.approx(1)
+    # Welch's bound is reached by the three unit vectors at 120 degrees.
+    angles = 2 * math.pi * torch.arange(3, dtype=D) / 3
+    assert mutual_coherence(torch.stack([angles.cos(), angles.sin()])) == pytest.approx(0.5)
+
+
+@given(st.integers(2, 6), st.integers(2, 12), st.integers(0, 10**6))
+def test_coherence_respects_welch(m, n, seed):
+    if n > m:
+        assert float(mutual_coherence(normal(m, n, seed=seed))) >= ((n - m) / (m * (n - 1))) ** 0.5 - 1e-12
+
+
+@pytest.mark.parametrize("s", [1, 2, 3])
+def test_rip_constant_against_numpy(s):
+    A = gaussian_matrix(8, 10, generator=source())
+    worst = 0.0
+    for support in itertools.combinations(range(10), s):
+        values = np.linalg.svd(A[:, list(support)].numpy(), compute_uv=False) ** 2
+        worst = max(worst, abs(values - 1).max())
+    assert float(rip_constant(A, s)) == pytest.approx(worst, abs=1e-12)
+
+
+def test_rip_constant_of_an_orthogonal_matrix_and_of_a_short_one():
+    Q = torch.linalg.qr(normal(6, 6)).Q
+    assert float(rip_constant(Q, 3)) == pytest.approx(0, abs=1e-12)
+    assert float(rip_constant(torch.full((1, 3), 0.1, dtype=D), 2)) == pytest.approx(1)
+
+
+def test_rip_constant_goes_through_every_chunk():
+    # The last of the 4845 supports is the worst: its columns all lean on each other.
+    gram = torch.eye(20, dtype=D)
+    gram[16:, 16:] += 0.2 * (1 - torch.eye(4, dtype=D))
+    A = torch.linalg.cholesky(gram).T
+    assert float(rip_constant(A, 4)) == pytest.approx(0.6)
+    assert float(rip_constant(A[:, :19], 4)) == pytest.approx(0.4)
+
+
+@pytest.mark.parametrize("s", [1, 2, 4])
+def test_rip_lower_bound_is_one_and_the_search_finds_more(s):
+    A = gaussian_matrix(12, 20, generator=source(s))
+    exact = float(rip_constant(A, s))
+    found = float(rip_lower_bound(A, s, generator=source()))
+    drawn = float(rip_lower_bound(A, s, trials=4, steps=0, generator=source()))
+    assert drawn <= found + 1e-12
+    assert found <= exact + 1e-12
+    assert found >= 0.9 * exact
+
+
+def test_rip_lower_bound_looks_at_both_ends():
+    # Two equal columns: the smallest eigenvalue of their Gram matrix is 0, the largest only a little above 1.
+    A = torch.eye(30, dtype=D)
+    A[:, 1] = A[:, 0]
+    A *= 0.8
+    assert float(rip_lower_bound(A, 2, generator=source())) == pytest.approx(1)
+    assert float(rip_lower_bound(2 * A, 2, generator=source())) == pytest.approx(4 * 0.64 * 2 - 1)
+
+
+def test_srec_ratio_per_pair():
+    A, x1, x2 = normal(3, 6), normal(2, 4, 6), normal(2, 4, 6, seed=1)
+    expected = ((x1 - x2) @ A.T).norm(dim=-1) / (x1 - x2).norm(dim=-1)
+    torch.testing.assert_close(srec_ratio(A, x1, x2), expected)
+    assert srec_ratio(A, x1[0], x1[0]).tolist() == [float("inf")] * 4
+
+
+def test_srec_constant_of_a_linear_generator_is_a_singular_value():
+    B, A = torch.linalg.qr(normal(20, 4)).Q, normal(10, 20, seed=1)
+    expected = float(torch.linalg.svdvals(A @ B)[-1])
+    found = srec_constant(lambda z: z @ B.T, A, k=4, pairs=4, steps=0, generator=source())
+    assert float(found) == pytest.approx(expected, rel=1e-9)
+    skew = B @ normal(4, 4, seed=2)
+    found = srec_constant(lambda z: z @ skew.T, A, k=4, pairs=4, steps=5, generator=source())
+    assert float(found) == pytest.approx(expected, rel=1e-9)
+
+
+def test_srec_constant_ignores_directions_in_which_nothing_moves():
+    B = torch.linalg.qr(normal(20, 3)).Q
+    A = normal(10, 20, seed=1)
+    wasteful = torch.cat([B, torch.zeros(20, 2, dtype=D), B[:, :1]], dim=1)
+    found = srec_constant(lambda z: z @ wasteful.T, A, k=6, pairs=4, steps=0, generator=source())
+    assert float(found) == pytest.approx(float(torch.linalg.svdvals(A @ B)[-1]), rel=1e-9)
+
+
+def test_srec_constant_is_zero_with_fewer_measurements_than_dimensions():
+    B = normal(20, 4)
+    found = srec_constant(lambda z: z @ B.T, normal(3, 20), k=4, pairs=2, steps=0, generator=source())
+    assert float(found) < 1e-12
+
+
+def test_the_search_finds_far_worse_pairs_than_chance():
+    network = relu_network(0)
+    A = gaussian_matrix(20, 300, generator=source(9))
+    with torch.no_grad():
+        x = network(normal(4000, 5, seed=3))
+    by_chance = float(srec_ratio(A, x[:2000], x[2000:]).min())
+    found = float(srec_constant(network, A, generator=source(4)))
+    assert found < 0.7 * by_chance
+    # What was found is the ratio of a pair or a tangent, so more search only lowers it.
+    assert float(srec_constant(network, A, pairs=256, generator=source(4))) <= found * 1.05
+
+
+def test_the_tangent_that_a_matrix_cannot_see_is_found():
+    # Two different points of the curve always differ in the first coordinate, but at 0 the tangent does not.
+    def cubic(z):
+        return torch.cat([z**3, z], dim=-1)
+
+    A = torch.tensor([[1.0, 0.0]], dtype=D)
+    assert float(srec_constant(cubic, A, k=1, pairs=16, steps=0, generator=source(1))) > 1e-4
+    assert float(srec_constant(cubic, A, k=1, pairs=16, generator=source(1))) < 1e-6
+
+
+def test_the_ball_is_respected():
+    seen = []
+
+    def watched(z):
+        seen.append(float(z.detach().norm(dim=-1).max()))
+        return z
+
+    srec_constant(watched, normal(3, 5), k=5, pairs=4, steps=20, radius=0.5, generator=source())
+    assert max(seen) <= 0.5 + 1e-12
+
+
+def test_the_weights_of_a_generator_get_no_gradients():
+    network = torch.nn.Sequential(torch.nn.Linear(2, 8), torch.nn.Tanh(), torch.nn.Linear(8, 12)).double()
+    found = srec_constant(network, normal(6, 12), k=2, pairs=4, steps=5, generator=source())
+    assert all(weight.grad is None for weight in network.parameters())
+    assert not found.requires_grad
+    with torch.no_grad():
+        inside = srec_constant(network, normal(6, 12), k=2, pairs=4, steps=5, generator=source())
+    assert torch.equal(found, inside)
+
+
+def identity(z):
+    return z
+
+
+@pytest.mark.parametrize(
+    ("call", "kind", "words"),
+    [
+        (lambda A: gaussian_matrix(0, 3), ValueError, "m is 0; it must be at least 1"),
+        (lambda A: gaussian_matrix(3, 2.0), TypeError, "n is 2.0"),
+        (lambda A: gaussian_matrix(3, 3, scale="rows"), ValueError, "scale is 'rows'"),
+        (lambda A: gaussian_matrix(3, 3, dtype=torch.int32), TypeError, "dtype is torch.int32"),
+        (lambda A: gaussian_matrix(3, 3, generator=0), TypeError, "generator is a int"),
+        (lambda A: measure(A, torch.ones(4, dtype=D)), ValueError, r"x has shape \(4,\)"),
+        (lambda A: measure(A, torch.ones(5)), TypeError, "x has dtype torch.float32 and A"),
+        (lambda A: measure(A, A, smnr_db=1.0, noise_std=1.0), ValueError, "smnr_db is 1.0 and noise_std"),
+        (lambda A: measure(A, A, noise_std=-1.0), ValueError, "noise_std is -1"),
+        (lambda A: measure(A, A, smnr_db=float("inf")), ValueError, "smnr_db is inf; it must be finite"),
+        (lambda A: measure(A, A, smnr_db=torch.ones(7, dtype=D)), ValueError, r"smnr_db has shape \(7,\)"),
+        (lambda A: measure(A, A, generator=1), TypeError, "generator is a int"),
+        (lambda A: mutual_coherence(A[:, :1]), ValueError, "A has 1 column"),
+        (
+            lambda A: mutual_coherence(A * torch.eye(5, dtype=D)[0]),
+            ValueError,
+            "A has a zero column, number 1",
+        ),
+        (lambda A: mutual_coherence(A[None]), ValueError, "single matrix"),
+        (lambda A: rip_constant(A, 0), ValueError, "s is 0; it must be between 1 and 5"),
+        (lambda A: rip_constant(A, 2, limit=9), ValueError, "s is 2: there are 10 supports"),
+        (lambda A: rip_constant(A[None], 2), ValueError, "single matrix"),
+        (lambda A: rip_lower_bound(A, 6), ValueError, "s is 6"),
+        (lambda A: rip_lower_bound(A, 2, trials=0), ValueError, "trials is 0"),
+        (lambda A: rip_lower_bound(A, 2, steps=-1), ValueError, "steps is -1"),
+        (lambda A: srec_ratio(A, A, A[:2]), ValueError, r"x1 has shape \(3, 5\) and x2 \(2, 5\)"),
+        (lambda A: srec_constant(3, A, k=5), TypeError, "G is a int; it must be a callable"),
+        (lambda A: srec_constant(identity, A), ValueError, "k is None and G has no latent_dim"),
+        (lambda A: srec_constant(identity, A, k=0), ValueError, "k is 0"),
+        (lambda A: srec_constant(identity, A, k=4), ValueError, r"G\(z\) has shape \(128, 4\)"),
+        (
+            lambda A: srec_constant(torch.Tensor.float, A, k=5),
+            TypeError,
+            r"G\(z\) has dtype torch.float32 and A",
+        ),
+        (lambda A: srec_constant(identity, A[None], k=5), ValueError, "single matrix"),
+        (lambda A: srec_constant(identity, A, k=5, pairs=0), ValueError, "pairs is 0"),
+        (lambda A: srec_constant(identity, A, k=5, steps=-1), ValueError, "steps is -1"),
+        (lambda A: srec_constant(identity, A, k=5, lr=0.0), ValueError, "lr is 0"),
+        (lambda A: srec_constant(identity, A, k=5, radius=0.0), ValueError, "radius is 0"),
+    ],
+)
+def test_bad_arguments_are_named(call, kind, words):
+    with pytest.raises(kind, match=words):
+        call(normal(3, 5))
