@@ -1,4 +1,4 @@
-r"""One engine for every recovery in the book: a generator, a data term, a penalty and a method, each its own part.
+r"""One engine for every recovery in the book: a generator, a data term, a penalty, and a method.
 
 All recoveries are one problem: find the latent vector whose image under the generator :math:`G` explains the
 measurements,
@@ -46,20 +46,21 @@ def recover(
 ) -> Recovery:
     r"""Find the latent vector that explains the measurements, for a batch of signals and restarts at once.
 
-    .. math:: \min_z\ \|y - A\,G(z)\|_2^2 + \text{penalty}(z)
-              \qquad\text{or, from amplitudes,}\qquad \min_z\ \bigl\|\,|A\,G(z)| - y\,\bigr\|_2^2 + \text{penalty}(z)
+    .. math:: \min_z\ \|y - A\,G(z)\|_2^2 + \text{penalty}(z) \qquad\text{or, from amplitudes,}\qquad
+              \min_z\ \bigl\|\,|A\,G(z)| - y\,\bigr\|_2^2 + \text{penalty}(z)
 
-    Every signal and restart is a row with an optimiser state of its own; rows that are stationary leave the batch.
+    Every signal and restart is a row with an optimiser state of its own; rows that are stationary leave the
+    batch.
 
-    ========  ====================================  ==========================================================
+    ========  ====================================  ====================================================
     method    penalties                             options (beside ``tol``)
-    ========  ====================================  ==========================================================
+    ========  ====================================  ====================================================
     "gd"      None, ``L2``                          ``lr`` (None: backtracked per row), ``schedule``,
                                                     ``check_every``
     "adam"    None, ``L2``, ``L1`` (subgradient)    ``lr`` (0.01), ``betas``, ``schedule``, ``check_every``
-    "prox"    None, ``L2``, ``L1``, HardSparsity    ``step0``; accelerated, backtracked, restarted; exact zeros
+    "prox"    None, ``L2``, ``L1``, HardSparsity    ``step0``; backtracked, restarted; exact zeros
     "lm"      None, ``L2``                          ``damping``; Jacobians in forward mode
-    ========  ====================================  ==========================================================
+    ========  ====================================  ====================================================
 
     Both losses go with all four. ``schedule`` is ``"constant"`` or ``"cosine"``.
 
@@ -75,26 +76,26 @@ def recover(
         restarts: How many starts each signal has; the one of lowest objective is returned, per signal.
         steps: The most steps of a row, over all stages; by default 1000, and 50 for ``"lm"``.
         flip: Before each step take -z where that lowers the objective.
-        continuation: How many stages the penalty's weight descends through before its own, from half the weight at
-            which the start would be stationary; the stages share ``steps``. For ``L1`` and ``L2``.
+        continuation: How many stages the penalty's weight descends through before its own, from half the
+            weight at which the start would be stationary; the stages share ``steps``. For ``L1`` and ``L2``.
         prune: Pairs (t, keep): after t steps only the best ``keep`` restarts of every signal go on.
         generator: The source of randomness of the default start.
         progress: Whether to show a bar.
         callback: Called as ``callback(t, rows, z)`` after every step.
-        **options: Of the method, as listed. ``tol`` says when a point counts as stationary: when the square root of
-            what a further step would gain is at most ``tol`` times :math:`\|y\|`, a measure without units. By default
-            1e-6 in float64 and 1e-4 below; 0 never stops early.
+        **options: Of the method, as listed. ``tol`` says when a point counts as stationary: when the square
+            root of what a further step would gain is at most ``tol`` times :math:`\|y\|`, a measure without
+            units. By default 1e-6 in float64 and 1e-4 below; 0 never stops early.
 
     Returns:
         A recovery. ``converged`` is measured at the returned point, whatever the method thought of it.
 
     Raises:
         TypeError: An argument has the wrong type, or dtypes or devices differ.
-        ValueError: Shapes do not fit, entries are not finite, an option is unknown or out of range, or the penalty
-            does not go with the method.
+        ValueError: Shapes do not fit, entries are not finite, an option is unknown or out of range, or the
+            penalty does not go with the method.
 
-    Sources: Bora et al. (2017), Hand and Voroninski (2018) for ``flip`` with Huang et al. (2018), Beck and Teboulle
-    (2009) for ``"prox"``. Taught in chapters 4 to 6.
+    Sources: Bora et al. (2017), Hand and Voroninski (2018) for ``flip`` with Huang et al. (2018), Beck and
+    Teboulle (2009) for ``"prox"``. Taught in chapters 4 to 6.
 
     >>> A = torch.tensor([[1.0, 0.5]], dtype=torch.float64)
     >>> found = recover(torch.exp, A, torch.tensor([2.0], dtype=torch.float64), method="lm",
@@ -143,7 +144,6 @@ def recover(
         outcome_z,
         n_iter,
         dropped,
-        signal,
         restarts,
         batch,
         tol or default_tolerance(y.dtype),
@@ -165,9 +165,9 @@ def csgm(
 
     .. math:: \min_z\ \|y - A\,G(z)\|_2^2 + \lambda\|z\|_2^2
 
-    Adam from N(0, I) starts, all steps of all restarts, and of each signal's restarts the one of lowest objective.
-    With ``A ~ N(0, 1/m)`` this is the published loss, which has ``A ~ N(0, 1)`` and a mean over the measurements;
-    the published noise of 0.1 per measurement is 0.1 / sqrt(m) here.
+    Adam from N(0, I) starts, all steps of all restarts, and of each signal's restarts the one of lowest
+    objective. With ``A ~ N(0, 1/m)`` this is the published loss, which has ``A ~ N(0, 1)`` and a mean over
+    the measurements; the published noise of 0.1 per measurement is 0.1 / sqrt(m) here.
 
     Args:
         G: The generator, with a ``latent_dim``; see ``recover``.
@@ -192,7 +192,8 @@ def csgm(
     >>> seeded = torch.Generator().manual_seed(0)
     >>> G = VAE(16, 2, hidden=(8,), generator=seeded)
     >>> A = torch.eye(16, dtype=torch.float64)
-    >>> found = csgm(G, A, G(torch.ones(2, dtype=torch.float64)).detach(), steps=300, lr=0.1, generator=seeded)
+    >>> y = G(torch.ones(2, dtype=torch.float64)).detach()
+    >>> found = csgm(G, A, y, steps=300, lr=0.1, generator=seeded)
     >>> bool(found.objective < 1e-6)
     True
     """
@@ -225,7 +226,7 @@ def _check_output(problem: Problem, z: Tensor, n: int) -> None:
 
 
 def _stages(problem: Problem, penalty: Any, z: Tensor, stages: int, steps: int) -> list[tuple[Penalty, int]]:
-    """The penalty of every stage and its share of the steps; the last has the asked weight and all that is left."""
+    """The penalty of every stage and its share of the steps; the last has the asked weight and the rest."""
     if not stages or steps <= stages:
         return [(penalty, steps)]
     _, slope = problem.loss_and_gradient(z)
@@ -245,12 +246,11 @@ def _best(
     z: Tensor,
     n_iter: Tensor,
     dropped: Tensor,
-    signal: Tensor,
     restarts: int,
     batch: torch.Size,
     tol: float,
 ) -> Recovery:
-    """Of every signal's restarts the one of lowest objective, with an honest word on whether it is stationary."""
+    """Of every signal's restarts the one of lowest objective, and honestly whether it is stationary."""
     objective = problem.loss(z) + penalty.value(z)
     ranked = torch.where(dropped, torch.inf, objective.nan_to_num(nan=torch.inf)).reshape(-1, restarts)
     best = torch.arange(len(ranked), device=z.device) * restarts + ranked.argmin(-1)

@@ -1,0 +1,218 @@
+"""What a recovery adds to its data term: a penalty knows its value, its gradient and its proximal map.
+
+A penalty knows nothing of solvers, and a solver asks a penalty only for what its kind of step needs, so that
+every sensible pair is free. Which pairs those are is a table in the documentation of ``recover``.
+"""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import dataclass
+from typing import Protocol, Self
+
+import torch
+from torch import Tensor
+
+from gsl_utils import _checks
+from gsl_utils._thresholds import keep_largest, shrink
+
+__all__ = ["L1", "L2", "HardSparsity", "NoPenalty", "Penalty"]
+
+
+class Penalty(Protocol):
+    """What the engine asks of a penalty: ``z (P, k)`` in, one number or one row per problem out."""
+
+    def value(self, z: Tensor) -> Tensor:
+        """The penalty of every row."""
+
+    def gradient(self, z: Tensor) -> Tensor:
+        """Its gradient, or the subgradient of least norm where it has a kink."""
+
+    def prox(self, z: Tensor, step: Tensor) -> Tensor:
+        r"""The point :math:`\arg\min_u \tfrac12\|u - z\|^2 + t\,\text{penalty}(u)` of every row."""
+
+    def laid_out(self, z: Tensor, signal: Tensor) -> Self:
+        """The same penalty with one row per problem: problem ``i`` belongs to ``signal[i]``."""
+
+    def select(self, rows: Tensor) -> Self:
+        """The penalty of the chosen problems."""
+
+
+@dataclass(frozen=True, eq=False)
+class _Weighted:
+    weight: float | Tensor
+
+    def __post_init__(self) -> None:
+        if isinstance(self.weight, Tensor):
+            _checks.floats("weight", self.weight)
+            if bool((self.weight < 0).any()):
+                raise ValueError(
+                    f"weight has the entry {float(self.weight.min())}; all of its entries must be at least 0."
+                )
+        else:
+            _checks.real("weight", self.weight, low=0.0)
+
+    def _reweighted(self, weight: Tensor) -> Self:
+        """A copy with a weight that needs no checks any more."""
+        other = copy.copy(self)
+        object.__setattr__(other, "weight", weight)
+        return other
+
+    def laid_out(self, z: Tensor, signal: Tensor) -> Self:
+        weight = torch.as_tensor(self.weight, dtype=z.dtype, device=z.device)
+        if weight.ndim and weight.shape[-1] not in (1, z.shape[-1]):
+            raise ValueError(
+                f"weight has shape {tuple(weight.shape)}; it must broadcast against z (..., {z.shape[-1]})."
+            )
+        if weight.ndim < 2:
+            return self._reweighted(weight.expand(len(signal), weight.shape[-1] if weight.ndim else 1))
+        rows = weight.reshape(-1, weight.shape[-1])
+        if len(rows) not in (1, int(signal.max()) + 1):
+            raise ValueError(
+                f"weight has shape {tuple(weight.shape)}; its leading dimensions must be those of the "
+                "measurements."
+            )
+        return self._reweighted(rows[signal if len(rows) > 1 else torch.zeros_like(signal)])
+
+    def select(self, rows: Tensor) -> Self:
+        return self._reweighted(torch.as_tensor(self.weight)[rows])
+
+    def scaled(self, factor: Tensor) -> Self:
+        """The same penalty with the weight of every row times its ``factor (P, 1)``."""
+        return self._reweighted(self.weight * factor)
+
+
+class L1(_Weighted):
+    r"""The sum of magnitudes, which is smallest at sparse points.
+
+    .. math:: w\,\|z\|_1, \qquad \operatorname{prox}_t(z)_i = \operatorname{sign}(z_i)\max(|z_i| - t w_i, 0)
+
+    Args:
+        weight: Non-negative: a number or a tensor that broadcasts against ``z (..., k)``, for one weight per
+            signal or per coordinate.
+
+    Raises:
+        TypeError: ``weight`` is not a number or a tensor of floats.
+        ValueError: ``weight`` is negative or not finite.
+
+    Source: Tibshirani (1996). Taught in chapters 1 and 6.
+
+    >>> import torch
+    >>> L1(2.0).value(torch.tensor([[1.0, -3.0]]))
+    tensor([8.])
+    """
+
+    def value(self, z: Tensor) -> Tensor:
+        """The penalty of every row."""
+        return (self.weight * z.abs()).sum(-1)
+
+    def gradient(self, z: Tensor) -> Tensor:
+        """The subgradient of least norm of the l1 norm alone: zero where z is zero."""
+        return self.weight * z.sign()
+
+    def prox(self, z: Tensor, step: Tensor) -> Tensor:
+        """The soft threshold."""
+        return shrink(z, step * self.weight)
+
+
+class L2(_Weighted):
+    r"""The squared Euclidean norm, the negative log-density of a Gaussian latent up to scale.
+
+    .. math:: w\,\|z\|_2^2, \qquad \operatorname{prox}_t(z) = z / (1 + 2 t w)
+
+    Args:
+        weight: As for ``L1``.
+
+    Raises:
+        TypeError: ``weight`` is not a number or a tensor of floats.
+        ValueError: ``weight`` is negative or not finite.
+
+    Source: Bora et al. (2017), section 3. Taught in chapters 4 and 6.
+
+    >>> import torch
+    >>> L2(0.5).value(torch.tensor([[1.0, -3.0]]))
+    tensor([5.])
+    """
+
+    def value(self, z: Tensor) -> Tensor:
+        """The penalty of every row."""
+        return (self.weight * z.square()).sum(-1)
+
+    def gradient(self, z: Tensor) -> Tensor:
+        """Twice the weighted vector."""
+        return 2 * self.weight * z
+
+    def prox(self, z: Tensor, step: Tensor) -> Tensor:
+        """A contraction towards zero."""
+        return z / (1 + 2 * step * self.weight)
+
+
+@dataclass(frozen=True, eq=False)
+class HardSparsity:
+    r"""At most ``s`` non-zeros: zero on such vectors, infinite elsewhere.
+
+    .. math:: \operatorname{prox}(z) = \text{the } s \text{ largest magnitudes of } z
+
+    Args:
+        s: How many non-zeros are allowed, at least 0.
+
+    Raises:
+        TypeError: ``s`` is not an integer.
+        ValueError: ``s`` is negative, or above the latent dimension when used.
+
+    Source: Blumensath and Davies (2009). Taught in chapters 1 and 8.
+
+    >>> import torch
+    >>> HardSparsity(1).prox(torch.tensor([[1.0, -3.0]]), torch.tensor(1.0))
+    tensor([[ 0., -3.]])
+    """
+
+    s: int
+
+    def __post_init__(self) -> None:
+        _checks.integer("s", self.s, 0)
+
+    def value(self, z: Tensor) -> Tensor:
+        """Zero: the engine only ever asks at points that a proximal step has made sparse."""
+        return z.new_zeros(z.shape[:-1])
+
+    def gradient(self, z: Tensor) -> Tensor:
+        """Zero: on its feasible set the penalty is flat."""
+        return torch.zeros_like(z)
+
+    def prox(self, z: Tensor, step: Tensor) -> Tensor:  # noqa: ARG002 (the same for every step)
+        """The ``s`` largest magnitudes."""
+        return keep_largest(z, self.s)
+
+    def laid_out(self, z: Tensor, signal: Tensor) -> Self:  # noqa: ARG002 (one s for all)
+        """The same penalty: ``s`` is one number for all."""
+        _checks.integer("s", self.s, 0, z.shape[-1], "the latent dimension")
+        return self
+
+    def select(self, rows: Tensor) -> Self:  # noqa: ARG002
+        """The same penalty."""
+        return self
+
+
+class NoPenalty:
+    """Nothing is added to the data term."""
+
+    def value(self, z: Tensor) -> Tensor:
+        """Zero."""
+        return z.new_zeros(z.shape[:-1])
+
+    def gradient(self, z: Tensor) -> Tensor:
+        """Zero."""
+        return torch.zeros_like(z)
+
+    def prox(self, z: Tensor, step: Tensor) -> Tensor:  # noqa: ARG002
+        """The point itself."""
+        return z
+
+    def laid_out(self, z: Tensor, signal: Tensor) -> Self:  # noqa: ARG002
+        """Itself."""
+        return self
+
+    def select(self, rows: Tensor) -> Self:  # noqa: ARG002
+        """Itself."""
+        return self
