@@ -95,6 +95,13 @@ def test_no_markup_is_left_unrendered(soup, page_name):
     assert not re.search(r"\\(delta|rho|sigma|lVert|ell|mathbb|alpha|lambda|frac)\b", text)
 
 
+def test_a_list_by_role_holds_list_items_only(soup, page_name):
+    for listed in soup(page_name).select('article [role="list"]'):
+        children = listed.find_all(recursive=False)
+        assert children
+        assert {child.get("role") for child in children} == {"listitem"}
+
+
 class BeautifulCopy:
     """A part of a page whose text can be read without some of its elements."""
 

@@ -99,6 +99,8 @@ def _complete_page(
         context["metatags"] = describe(page, context.get("metatags", ""))
     except LookupError:
         LOGGER.warning("%s has no description (myst: html_meta: description: in its front matter)", page)
+    # Sphinx gives the entries of a bibliography a role that the list around them may not hold.
+    context["body"] = context.get("body", "").replace('role="doc-biblioentry"', 'role="listitem"')
     if doctree is not None:
         suffix = context.get("page_source_suffix") or ""
         address: str | None = app.book_repository  # type: ignore[attr-defined]
