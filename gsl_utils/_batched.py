@@ -82,14 +82,18 @@ class NormalEquations:
         self.gram = columns @ columns.mT
         diagonal = self.gram.diagonal(dim1=-2, dim2=-1)
         energy = diagonal.clone()
-        diagonal += (~real).to(energy.dtype)
+        largest = energy.amax(-1, keepdim=True) if energy.shape[-1] else energy
+        # Padding of the size of the real columns, so that it sets no scale of its own.
+        diagonal += torch.where(largest > 0, largest, torch.ones_like(largest)) * ~real
         self.factor, info = torch.linalg.cholesky_ex(self.gram)
         # A pivot that lost nearly all digits of its column's energy: the column depends on the others.
-        limit = 100 * torch.finfo(energy.dtype).eps * energy
+        rounding = 100 * torch.finfo(energy.dtype).eps
+        limit = rounding * energy
         pivots = self.factor.diagonal(dim1=-2, dim2=-1).square()
         self.independent = (info == 0) & ((pivots > limit) | ~real).all(-1)
         self.dependent = ~self.independent
-        self.inverse = torch.linalg.pinv(self.gram[self.dependent], hermitian=True)
+        tolerance = rounding * max(1, energy.shape[-1])
+        self.inverse = torch.linalg.pinv(self.gram[self.dependent], rtol=tolerance, hermitian=True)
 
     def solve(self, right: Tensor) -> Tensor:
         """``w (N, p)`` for ``right (N, p)``, with one step of refinement; zero where padded."""

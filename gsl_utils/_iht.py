@@ -65,15 +65,19 @@ def iht(A: Tensor, y: Tensor, k: int, *, tol: float = 1e-6, max_iter: int = 2000
         after = _iterate(here, target, before, k)
         x[active] = after
         n_iter[active] = iteration
-        converged[active] = (after - before).norm(dim=-1) <= tol * after.norm(dim=-1)
+        settled = (after - before).norm(dim=-1) <= tol * after.norm(dim=-1)
+        converged[active] = settled
+        support = after != 0
+        ready = settled
         if iteration % _CHECK_EVERY == 0 or iteration == max_iter:
-            support = after != 0
-            stable = active[(support == checked[active]).all(-1) & support.any(-1) & ~converged[active]]
+            ready = settled | (support == checked[active]).all(-1)
             checked[active] = support
-            if len(stable):
-                refitted, fixed = _refit(_batched.rows(A, stable), y[stable], checked[stable], k)
-                x[stable[fixed]] = refitted[fixed]
-                converged[stable[fixed]] = True
+        ready &= support.any(-1)
+        if bool(ready.any()):
+            chosen = active[ready]
+            refitted, fixed = _refit(_batched.rows(A, chosen), y[chosen], support[ready], k)
+            x[chosen[fixed]] = refitted[fixed]
+            converged[chosen[fixed]] = True
         active = active[~converged[active]]
     return finish(A, y, x, n_iter, converged, batch)
 
@@ -86,7 +90,7 @@ def _iterate(A: Tensor, y: Tensor, x: Tensor, k: int) -> Tensor:
     on_support = slope * support
     step = _energy(on_support) / _energy(_batched.forward(A, on_support)).clamp(min=torch.finfo(y.dtype).tiny)
     after = keep_largest(x + step * slope, k)
-    wide = ((after != 0) != (x != 0)).any(-1).nonzero().squeeze(-1)
+    wide = ((after != 0) != support).any(-1).nonzero().squeeze(-1)
     while len(wide):
         change = after[wide] - x[wide]
         image = _energy(_batched.forward(_batched.rows(A, wide), change))
