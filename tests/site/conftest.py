@@ -206,6 +206,10 @@ def write_tiny():
         shutil.copytree(ROOT / "book" / "_static", root / "book" / "_static")
         (root / "_toc.yml").write_text(TOC)
         (root / "references.bib").touch()
+        # What tools leave in a repository is no page.
+        for stray in (".pytest_cache", "tests/data"):
+            (root / stray).mkdir(parents=True)
+            (root / stray / "README.md").write_text("# A stray file\n")
         (root / "claims" / "paper.yml").write_text(CLAIMS)
         (root / "claims" / "errata.yml").write_text(ERRATA)
         (root / "results" / "run_times.json").write_text(json.dumps(RUNS))
