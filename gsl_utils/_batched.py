@@ -20,11 +20,9 @@ __all__ = [
 def flatten(A: Tensor, y: Tensor, batch: torch.Size) -> tuple[Tensor, Tensor]:
     """One batch dimension for all: ``A (m, n)`` when shared or ``(N, m, n)``, and ``y (N, m)``."""
     flat = y.expand(*batch, y.shape[-1]).reshape(-1, y.shape[-1])
-    if A.ndim > 2:
-        A = A.expand(*batch, *A.shape[-2:]).reshape(-1, *A.shape[-2:])
-        if A.shape[0] == 1:
-            A = A[0]
-    return A, flat
+    if A.shape[:-2].numel() == 1:
+        return A.reshape(A.shape[-2:]), flat
+    return A.expand(*batch, *A.shape[-2:]).reshape(-1, *A.shape[-2:]), flat
 
 
 def forward(A: Tensor, x: Tensor) -> Tensor:

@@ -70,7 +70,7 @@ class InteriorPoint:
         factor, info = torch.linalg.cholesky_ex(normal)
         stiff = (info != 0).nonzero().squeeze(-1)
         if len(stiff):
-            factor[stiff] = self._graded_factor(stiff, weight[stiff])
+            factor[stiff] = self._factor_of_root(stiff, weight[stiff])
 
         def direction(right_u: Tensor, right_v: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
             """Solve slack du + u dslack = right for both halves; returns dnu, Q'dnu, du and dv."""
@@ -95,18 +95,15 @@ class InteriorPoint:
         self.v = torch.where(moving, v + primal * dv, v)
         self.nu = torch.where(moving, self.nu + dual * d, self.nu)
 
-    def _graded_factor(self, chosen: Tensor, weight: Tensor) -> Tensor:
+    def _factor_of_root(self, chosen: Tensor, weight: Tensor) -> Tensor:
         """The triangular factor of the weighted normal matrix, by QR of its square root.
 
         Near the end a few weights dwarf the others so far that the matrix itself, once rounded, is no longer
-        definite. With the heaviest rows first the QR decomposition keeps the light ones accurate.
+        definite; its square root has half as many decades.
         """
-        order = weight.argsort(dim=-1, descending=True)
-        every = torch.ones_like(order, dtype=torch.bool)
-        columns = _batched.gather_columns(_batched.rows(self.A, chosen), order, every)
-        columns = columns * weight.gather(-1, order).sqrt().unsqueeze(-1)
+        root = (_batched.rows(self.A, chosen) * weight.sqrt().unsqueeze(-2)).mT
         ridge = torch.diag_embed(self.ridge[chosen].sqrt())
-        return torch.linalg.qr(torch.cat([columns, ridge], dim=-2), mode="r").R.mT
+        return torch.linalg.qr(torch.cat([root, ridge], dim=-2), mode="r").R.mT
 
     def _slacks(self) -> tuple[Tensor, Tensor]:
         correlation = _batched.adjoint(self.A, self.nu)

@@ -110,15 +110,16 @@ def rip_lower_bound(
 
     .. math:: \max_{S\in\mathcal S}\|A_S^\top A_S - I\|_2 \;\le\; \delta_s
 
-    The supports :math:`\mathcal S` are where truncated power iterations end: half of the starts climb to a
-    large eigenvalue of :math:`A_S^\top A_S`, half descend to a small one. It is ONLY a lower bound: a small
-    value proves nothing, for no polynomial method is known to bound :math:`\delta_s` closely from above.
+    The supports :math:`\mathcal S` are where truncated power iterations end, which climb to a large
+    eigenvalue of :math:`A_S^\top A_S` or descend to a small one. They start from random supports, and from
+    every column with those that lean on it most. It is ONLY a lower bound: a small value proves nothing, for
+    no polynomial method is known to bound :math:`\delta_s` closely from above.
 
     Args:
         A: The matrix ``(m, n)``.
         s: The sparsity, from 1 to ``n``.
-        trials: How many random starting supports for each of the two ends, at least 1.
-        steps: How many power iterations from each; 0 leaves the random supports as they are.
+        trials: How many random starting supports, at least 1.
+        steps: How many power iterations from each start; 0 leaves the supports as they are.
         generator: The source of randomness of the starts.
 
     Returns:
@@ -141,8 +142,9 @@ def rip_lower_bound(
     _checks.random_source(generator)
     source = A.device if generator is None else generator.device
     order = torch.rand(trials, n, generator=generator, dtype=A.dtype, device=source).to(A.device)
-    supports = order.topk(s, dim=-1).indices
     gram = A.mT @ A
+    leaning = gram.abs().fill_diagonal_(torch.inf).topk(s, dim=-1).indices
+    supports = torch.cat([order.topk(s, dim=-1).indices, leaning])
     # The iteration climbs on a positive semi-definite matrix: the Gram matrix, or a multiple of I less it.
     top = torch.linalg.matrix_norm(A, 2) ** 2
     flipped = top * torch.eye(n, dtype=A.dtype, device=A.device) - gram

@@ -75,12 +75,24 @@ def test_easy_signals_are_recovered_to_rounding():
     assert int(found.n_iter.median()) <= 200
 
 
+def test_an_entry_too_small_to_see_is_found_by_what_the_others_leave():
+    A = normal(50, 100) / 50**0.5
+    x = signals(100, 6, 10, "signs")
+    for i in range(10):
+        x[i, (x[i] == 0).float().argmax()] = 1e-5
+    found = basis_pursuit(A, x @ A.T)
+    torch.testing.assert_close(found.x, x, rtol=0, atol=1e-12)
+    assert int(found.n_iter.median()) <= 60
+
+
 def test_beyond_the_transition_the_solution_is_a_vertex():
     A, x = normal(100, 200) / 10, signals(200, 80, 25)
     found = basis_pursuit(A, x @ A.T)
     assert bool(found.converged.all())
     assert bool((found.gap <= 1e-12 * found.objective).all())
     assert bool((found.objective < x.abs().sum(-1)).all())
+    # The interior point needs a dozen or two of iterations whatever the size.
+    assert int(found.n_iter.max()) <= 230
     assert set((found.x != 0).sum(-1).tolist()) == {100}
 
 

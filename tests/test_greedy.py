@@ -141,7 +141,7 @@ def test_iht_ends_in_a_fixed_point():
 @pytest.mark.parametrize("k", [1, 2, 3])
 @pytest.mark.parametrize("noise", [0.0, 1e-3])
 def test_easy_instances_reach_the_global_optimum(method, k, noise):
-    # Orthonormal rows, as many as leave the columns nearly orthogonal.
+    # Orthonormal rows, so many that the columns are nearly orthogonal too.
     A = torch.linalg.qr(normal(16, 12)).Q.T * (16 / 12) ** 0.5
     x = signals(16, k, 8)
     y = x @ A.T + noise * normal(8, 12, seed=1)
@@ -150,7 +150,7 @@ def test_easy_instances_reach_the_global_optimum(method, k, noise):
     for i in range(8):
         expected, error = brute_force(A, y[i], k)
         assert float(found.objective[i]) >= error * (1 - 1e-9) - 1e-20
-        # CoSaMP prunes a fit on more columns: with noise its values are near the best ones, not equal to them.
+        # CoSaMP prunes a fit on more columns: with noise its values are only near the best ones.
         near = 5e-3 if method is cosamp and noise else 1e-8
         agree += bool(torch.allclose(found.x[i], expected, atol=near))
     assert agree >= (8 if k == 1 else 6)
@@ -186,6 +186,15 @@ def test_omp_stops_when_the_residual_has_vanished():
     assert bool(exact.converged.all())
     A = torch.linalg.qr(normal(40, 40)).Q
     assert omp(A, A[:, [3, 8]].sum(-1), 40).n_iter == 2
+
+
+def test_omp_never_chooses_a_zero_column():
+    A, y = normal(10, 20), normal(4, 10, seed=1)
+    padded = torch.cat([torch.zeros(10, 3, dtype=D), A], dim=1)
+    found = omp(padded, y, 6)
+    assert bool((found.x[:, :3] == 0).all())
+    torch.testing.assert_close(found.x[:, 3:], omp(A, y, 6).x)
+    assert found.n_iter.tolist() == [6] * 4
 
 
 def test_omp_says_when_no_column_is_left_that_helps():

@@ -77,6 +77,15 @@ def test_objective_and_gap_are_what_they_say():
     assert not bool(lasso(A, y, 0.01, max_iter=2).converged.any())
 
 
+def test_a_worse_point_never_replaces_a_better_one():
+    A, y = design("plain", 20, 50), normal(6, 20, seed=1)
+    solver = _lasso._Solver(A, y, torch.full((6,), 0.1, dtype=D), False, 1e-6, 10)
+    everyone, good = torch.arange(6), lasso(A, y, 0.1).x
+    solver._keep(everyone, good)
+    solver._keep(everyone, good + 1)
+    assert torch.equal(solver.x, good)
+
+
 def test_the_gap_has_no_slack_where_the_dual_is_known():
     # With A the identity and |y| > lam the dual point is the residual itself: the gap at the solution is 0.
     y = normal(3, 10)
@@ -146,6 +155,8 @@ def test_the_interior_point_takes_over_where_the_gradient_is_slow(nonnegative):
     found = lasso(A, y, lam, nonnegative=nonnegative)
     assert bool(found.converged.all())
     assert first < int(found.n_iter.max()) < first + 100
+    # What it leaves off the support is set to zero: no more entries than rows.
+    assert int((found.x != 0).sum(-1).max()) <= 15
     tall = lasso(A.T, normal(8, 60), 1e-4, nonnegative=nonnegative)
     assert bool(tall.converged.all())
 

@@ -158,11 +158,13 @@ def test_rip_lower_bound_is_one_and_the_search_finds_more(s):
 
 def test_rip_lower_bound_looks_at_both_ends():
     # Two equal columns: the smallest eigenvalue of their Gram matrix is 0, the largest only a little above 1.
-    A = torch.eye(30, dtype=D)
+    # The other columns are longer than both together, so that climbing leads away from the pair.
+    A = torch.eye(60, dtype=D)
+    A[:, :2] = 0.5 * A[:, :1]
+    assert float(rip_lower_bound(A, 2, trials=4, generator=source())) == pytest.approx(1)
+    A = torch.eye(60, dtype=D)
     A[:, 1] = A[:, 0]
-    A *= 0.8
-    assert float(rip_lower_bound(A, 2, generator=source())) == pytest.approx(1)
-    assert float(rip_lower_bound(2 * A, 2, generator=source())) == pytest.approx(4 * 0.64 * 2 - 1)
+    assert float(rip_lower_bound(2 * A, 2, trials=4, generator=source())) == pytest.approx(7)
 
 
 def test_srec_ratio_per_pair():
@@ -194,6 +196,12 @@ def test_srec_constant_is_zero_with_fewer_measurements_than_dimensions():
     B = normal(20, 4)
     found = srec_constant(lambda z: z @ B.T, normal(3, 20), k=4, pairs=2, steps=0, generator=source())
     assert float(found) < 1e-12
+
+
+def test_a_generator_of_one_signal_asks_nothing():
+    single = torch.ones(6, dtype=D)
+    found = srec_constant(lambda z: 0 * z.sum(-1, keepdim=True) + single, normal(2, 6), k=3, pairs=2, steps=3)
+    assert found == float("inf")
 
 
 def test_the_search_finds_far_worse_pairs_than_chance():

@@ -171,6 +171,14 @@ def test_units_do_not_matter(name):
     torch.testing.assert_close(scaled.x * 1e-11, plain.x, rtol=1e-7, atol=1e-9)
 
 
+@pytest.mark.parametrize("solver", [basis_pursuit, lambda A, y: cosamp(A, y, 4), lambda A, y: iht(A, y, 4)])
+def test_units_do_not_matter_where_columns_repeat(solver):
+    A, _, y = problem(12, 20, 2, 4)
+    A = torch.cat([A, A[:, :8]], dim=1)
+    for unit in (1e-7, 1e7):
+        torch.testing.assert_close(unit * solver(unit * A, y).x, solver(A, y).x, rtol=1e-6, atol=1e-6)
+
+
 @EVERY
 def test_refusals(name):
     A, y = normal(3, 5), normal(2, 3)
