@@ -26,38 +26,58 @@ class LevenbergMarquardt:
     damping: float
 
     def start(self, problem: Problem, penalty: Penalty, z: Tensor) -> State:
-        """The state before the first step."""
+        """The state before the first step; the linearisation is made by the step that needs it."""
+        count, k = z.shape
         return {
             "z": z,
-            "damping": torch.full((len(z),), self.damping, dtype=z.dtype, device=z.device),
             "objective": problem.loss(z) + penalty.value(z),
-            "done": torch.zeros(len(z), dtype=torch.bool, device=z.device),
+            "half_slope": torch.zeros_like(z),
+            "curvature": torch.zeros(count, k, k, dtype=z.dtype, device=z.device),
+            "stale": torch.ones(count, dtype=torch.bool, device=z.device),
+            "damping": torch.full((count,), self.damping, dtype=z.dtype, device=z.device),
+            "done": torch.zeros(count, dtype=torch.bool, device=z.device),
         }
 
     def step(self, problem: Problem, penalty: Penalty, state: State, t: int) -> State:  # noqa: ARG002
         """The state after one step; a row whose damping has no limit left is done."""
         z = state["z"]
-        tiny = torch.finfo(z.dtype).tiny
-        r, jacobian = problem.residual_and_jacobian(z)
-        curvature = jacobian.mT @ jacobian
-        half_slope = (jacobian.mT @ r.unsqueeze(-1)).squeeze(-1) + penalty.gradient(z) / 2
-        if isinstance(penalty, L2):
-            weight = torch.as_tensor(penalty.weight, dtype=z.dtype, device=z.device)
-            curvature = curvature + torch.diag_embed(weight.expand_as(z))
+        half_slope, curvature = _linearised(problem, penalty, state)
         diagonal = curvature.diagonal(dim1=-2, dim2=-1)
-        damp = state["damping"].unsqueeze(-1) * (diagonal + _FLOOR * diagonal.amax(-1, keepdim=True) + tiny)
+        least = _FLOOR * diagonal.amax(-1, keepdim=True) + torch.finfo(z.dtype).tiny
+        damp = state["damping"].unsqueeze(-1) * (diagonal + least)
         factor, failed = torch.linalg.cholesky_ex(curvature + torch.diag_embed(damp))
         move = torch.cholesky_solve(half_slope.unsqueeze(-1), factor).squeeze(-1)
+        # What the linearisation promises without its damping, in the measure of the other methods.
+        promised = ((half_slope * move).sum(-1) * (1 + state["damping"])).clamp(min=0).sqrt()
+        settled = promised <= MARGIN * self.tol * problem.scale
         trial = z - move
-        # The gain that the linearised problem promises without its damping, as a share of the measurements.
-        gain = ((half_slope * move).sum(-1) * (1 + state["damping"])).clamp(min=0).sqrt()
-        stationary = gain <= MARGIN * self.tol * problem.y.norm(dim=-1)
         objective = problem.loss(trial) + penalty.value(trial)
-        better = (objective < state["objective"]) & (failed == 0) & ~stationary
+        better = (objective < state["objective"]) & (failed == 0) & ~settled
         damping = state["damping"] * torch.where(better, _LESS, _MORE)
         return {
             "z": torch.where(better.unsqueeze(-1), trial, z),
-            "damping": damping.clamp(min=torch.finfo(z.dtype).eps),
             "objective": torch.where(better, objective, state["objective"]),
-            "done": stationary | (damping > _MOST),
+            "half_slope": half_slope,
+            "curvature": curvature,
+            "stale": better,
+            "damping": damping.clamp(min=torch.finfo(z.dtype).eps),
+            "done": settled | (damping > _MOST),
         }
+
+
+def _linearised(problem: Problem, penalty: Penalty, state: State) -> tuple[Tensor, Tensor]:
+    """Half the gradient and half the Hessian of the linearisation, made anew where a row has moved."""
+    half_slope, curvature = state["half_slope"], state["curvature"]
+    rows = state["stale"].nonzero().squeeze(-1)
+    if not len(rows):
+        return half_slope, curvature
+    if len(rows) < len(half_slope):
+        problem, penalty = problem.select(rows), penalty.select(rows)
+    z = state["z"][rows]
+    r, jacobian = problem.residual_and_jacobian(z)
+    normal = jacobian @ jacobian.mT
+    if isinstance(penalty, L2):
+        weight = torch.as_tensor(penalty.weight, dtype=z.dtype, device=z.device)
+        normal = normal + torch.diag_embed(weight.expand_as(z))
+    slope = (jacobian @ r.unsqueeze(-1)).squeeze(-1) + penalty.gradient(z) / 2
+    return half_slope.index_copy(0, rows, slope), curvature.index_copy(0, rows, normal)

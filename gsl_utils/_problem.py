@@ -2,54 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
-from gsl_utils import _batched
+from gsl_utils._jacobian import Columns, Generator, pushed
+from gsl_utils._matrices import Matrices
 
-__all__ = ["Problem", "frozen"]
-
-Generator = Callable[[Tensor], Tensor]
-
-
-def frozen(generator: Generator) -> Generator:
-    """The generator as a function whose weights are constants: nothing is computed for their gradients."""
-    if not isinstance(generator, torch.nn.Module):
-        return generator
-    module = generator
-    state = {name: value.detach() for name, value in (*module.named_parameters(), *module.named_buffers())}
-
-    def call(z: Tensor) -> Tensor:
-        return torch.func.functional_call(module, state, (z,))
-
-    return call
+__all__ = ["Problem"]
 
 
 @dataclass(frozen=True, eq=False)
 class Problem:
     """One row per problem: ``||y - A G(z)||^2``, or ``|| |A G(z)| - y ||^2`` where ``amplitude`` is set.
 
-    ``A`` is ``(m, n)`` for all, or ``(P, m, n)`` with one matrix per problem; ``y`` is ``(P, m)``.
+    ``y`` is ``(P, m)``. ``scale (P,)`` is the length that gains are measured by. G's weights are constants:
+    it is only ever differentiated in z, which costs nothing for them and leaves nothing behind.
     """
 
     G: Generator
-    A: Tensor
+    A: Matrices
     y: Tensor
-    amplitude: bool = False
+    scale: Tensor
+    amplitude: bool
+    columns: Columns | None = None
 
     def select(self, rows: Tensor) -> Problem:
-        """The chosen problems."""
-        return replace(self, A=_batched.rows(self.A, rows), y=self.y[rows])
+        """The chosen problems, in ascending order."""
+        return replace(self, A=self.A.select(rows), y=self.y[rows], scale=self.scale[rows])
 
     def residual(self, x: Tensor) -> tuple[Tensor, Tensor | None]:
         """What is left unexplained, and for amplitudes the signs that were lost."""
-        u = _batched.forward(self.A, x)
+        u = self.A.forward(x)
         return (u.abs() - self.y, u.sign()) if self.amplitude else (u - self.y, None)
 
-    @torch.no_grad()
     def loss(self, z: Tensor) -> Tensor:
         """The data term of every row."""
         return self.residual(self.G(z))[0].square().sum(-1)
@@ -59,26 +46,21 @@ class Problem:
         z = z.detach().requires_grad_(True)
         with torch.enable_grad():
             x = self.G(z)
-        with torch.no_grad():
-            r, signs = self.residual(x)
-            pulled = _batched.adjoint(self.A, r if signs is None else r * signs)
-        if not x.requires_grad:  # a generator that ignores z
-            return r.square().sum(-1), torch.zeros_like(z)
-        (g,) = torch.autograd.grad(x, z, pulled)
-        return r.square().sum(-1), 2 * g
+        r, signs = self.residual(x.detach())
+        loss = r.square().sum(-1)
+        if not x.requires_grad:
+            return loss, torch.zeros_like(z)
+        pulled = self.A.adjoint(r if signs is None else r * signs)
+        (slope,) = torch.autograd.grad(x, z, pulled, materialize_grads=True)
+        return loss, 2 * slope
 
-    @torch.no_grad()
+    def measured(self, z: Tensor, direction: Tensor) -> Tensor:
+        """How the measurements ``(P, m)`` change along a direction."""
+        return self.A.forward(pushed(self.G, z, direction))
+
     def residual_and_jacobian(self, z: Tensor) -> tuple[Tensor, Tensor]:
-        """The residual ``(P, m)`` and its Jacobian ``(P, m, k)``, by one forward-mode pass per coordinate."""
-        basis = torch.eye(z.shape[-1], dtype=z.dtype, device=z.device)
-
-        def along(direction: Tensor) -> Tensor:
-            return torch.func.jvp(self.G, (z,), (direction.expand_as(z),))[1]
-
-        x, columns = self.G(z), torch.func.vmap(along)(basis)
-        r, signs = self.residual(x)
-        if self.A.ndim == 2:
-            jacobian = (columns @ self.A.mT).permute(1, 2, 0)
-        else:
-            jacobian = self.A @ columns.permute(1, 2, 0)
-        return r, jacobian if signs is None else signs.unsqueeze(-1) * jacobian
+        """The residual ``(P, m)`` and its Jacobian, transposed: ``(P, k, m)``."""
+        r, signs = self.residual(self.G(z))
+        assert self.columns is not None
+        jacobian = self.A.forward(self.columns(self.G, z))
+        return r, jacobian if signs is None else signs.unsqueeze(-2) * jacobian

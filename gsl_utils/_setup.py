@@ -1,23 +1,22 @@
-"""From the arguments of a recovery to the parts of the engine: the start, the method, and every refusal."""
+"""From the arguments of a recovery to the parts of the engine: the method, the pruning, the progress bar."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from gsl_utils import _checks
-from gsl_utils._descent import Adam, GradientDescent
+from gsl_utils._descent import Adam, BacktrackedDescent, GradientDescent
 from gsl_utils._engine import Callback
 from gsl_utils._levenberg import LevenbergMarquardt
-from gsl_utils._problem import Generator
 from gsl_utils._proximal import ProximalGradient
 from gsl_utils._steps import Method
 from gsl_utils.penalties import L1, L2, HardSparsity, NoPenalty, Penalty
 
-__all__ = ["check_generator", "default_tolerance", "latent_start", "method_for", "progress_bar"]
+__all__ = ["default_tolerance", "method_for", "progress_bar", "pruning"]
 
 _STEPS = {"gd": 1000, "adam": 1000, "prox": 1000, "lm": 50}
 _PENALTIES: dict[str, tuple[type, ...]] = {
@@ -27,8 +26,8 @@ _PENALTIES: dict[str, tuple[type, ...]] = {
     "lm": (NoPenalty, L2),
 }
 _OPTIONS = {
-    "gd": ("lr", "schedule", "tol", "check_every"),
-    "adam": ("lr", "schedule", "tol", "check_every", "betas"),
+    "gd": ("lr", "schedule", "check_every", "tol"),
+    "adam": ("lr", "betas", "schedule", "check_every", "tol"),
     "prox": ("step0", "tol"),
     "lm": ("damping", "tol"),
 }
@@ -42,7 +41,7 @@ def default_tolerance(dtype: torch.dtype) -> float:
 def method_for(
     name: str, penalty: Penalty, steps: int | None, dtype: torch.dtype, options: dict[str, Any]
 ) -> tuple[Method, int, float]:
-    """The method with its options, how many steps it may take, and its tolerance."""
+    """The method with its options, how many steps it may take, and the tolerance of ``converged``."""
     _checks.choice("method", name, tuple(_STEPS))
     if not isinstance(penalty, _PENALTIES[name]):
         able = ", ".join("None" if kind is NoPenalty else kind.__name__ for kind in _PENALTIES[name])
@@ -57,84 +56,69 @@ def method_for(
         )
     count = _STEPS[name] if steps is None else _checks.integer("steps", steps, 1)
     tol = _checks.real("tol", options.get("tol", default_tolerance(dtype)), low=0.0)
-    if name == "prox":
-        return ProximalGradient(tol, _checks.real("step0", options.get("step0", 1.0), above=0.0)), count, tol
-    if name == "lm":
-        return (
-            LevenbergMarquardt(tol, _checks.real("damping", options.get("damping", 1e-2), above=0.0)),
-            count,
-            tol,
-        )
+    return _METHODS[name](count, tol, options), count, tol or default_tolerance(dtype)
+
+
+def _proximal(steps: int, tol: float, options: dict[str, Any]) -> Method:  # noqa: ARG001
+    step0 = options.get("step0")
+    return ProximalGradient(tol, None if step0 is None else _checks.real("step0", step0, above=0.0))
+
+
+def _levenberg(steps: int, tol: float, options: dict[str, Any]) -> Method:  # noqa: ARG001
+    return LevenbergMarquardt(tol, _checks.real("damping", options.get("damping", 1e-2), above=0.0))
+
+
+def _descent(steps: int, tol: float, options: dict[str, Any]) -> Method:
+    if options.get("lr") is None:
+        rated = sorted({"schedule", "check_every"} & set(options))
+        if rated:
+            raise ValueError(f"{rated[0]} is given and lr is not; for backtracked steps it must be left out.")
+        return BacktrackedDescent(tol)
+    return GradientDescent(steps, tol, *_rate(options["lr"], options))
+
+
+def _adam(steps: int, tol: float, options: dict[str, Any]) -> Method:
+    betas = options.get("betas", (0.9, 0.999))
+    if not isinstance(betas, tuple | list) or len(betas) != 2:
+        raise TypeError(f"betas is {betas!r}; it must be a pair of numbers.")
+    b1, b2 = (_checks.real("betas", beta, low=0.0) for beta in betas)
+    if max(b1, b2) >= 1:
+        raise ValueError(f"betas is {(b1, b2)}; both must be below 1.")
+    return Adam(steps, tol, *_rate(options.get("lr", 0.01), options), betas=(b1, b2))
+
+
+def _rate(lr: object, options: dict[str, Any]) -> tuple[float, str, int]:
+    """The rate, its schedule, and how often stationarity is asked for."""
     schedule = _checks.choice("schedule", options.get("schedule", "constant"), ("constant", "cosine"))
     every = _checks.integer("check_every", options.get("check_every", 50), 1)
-    lr = options.get("lr", None if name == "gd" else 0.01)
-    if lr is not None:
-        lr = _checks.real("lr", lr, above=0.0)
-    elif name == "adam":
-        raise TypeError("lr is None; for method 'adam' it must be a positive number.")
-    if name == "gd":
-        return GradientDescent(count, tol, lr, schedule, every), count, tol
-    b1, b2 = options.get("betas", (0.9, 0.999))
-    for beta in (b1, b2):
-        if not 0 <= _checks.real("betas", beta) < 1:
-            raise ValueError(f"betas is {(b1, b2)}; both must be in [0, 1).")
-    return Adam(count, tol, lr, schedule, every, (float(b1), float(b2))), count, tol
+    return _checks.real("lr", lr, above=0.0), schedule, every
 
 
-def check_generator(generator: Generator, y: Tensor) -> None:
-    """Refuse a generator whose weights differ from y, or whose rows would see each other."""
-    if not callable(generator):
-        raise TypeError(f"G is a {type(generator).__name__}; it must be callable: z (..., k) -> x (..., n).")
-    if not isinstance(generator, torch.nn.Module):
-        return
-    for name, weight in generator.named_parameters():
-        if weight.dtype != y.dtype or weight.device != y.device:
-            raise TypeError(
-                f"G's parameter {name} has dtype {weight.dtype} on {weight.device}; it must have y's, "
-                f"{y.dtype} on {y.device}: call G.to(y)."
-            )
-    for name, module in generator.named_modules():
-        mixes = isinstance(
-            module, torch.nn.modules.batchnorm._BatchNorm | torch.nn.modules.dropout._DropoutNd
+_METHODS: dict[str, Callable[[int, float, dict[str, Any]], Method]] = {
+    "gd": _descent,
+    "adam": _adam,
+    "prox": _proximal,
+    "lm": _levenberg,
+}
+
+
+def pruning(prune: Sequence[tuple[int, int]], restarts: int, steps: int) -> dict[int, int]:
+    """After which step how many restarts go on."""
+    schedule: dict[int, int] = {}
+    if not isinstance(prune, tuple | list):
+        raise TypeError(
+            f"prune is {prune!r}; it must be a list of pairs (after so many steps, keep so many)."
         )
-        if mixes and module.training:
-            raise ValueError(
-                f"G's layer {name} is a {type(module).__name__} in training mode, which mixes the signals of a "
-                "batch or is random; it must be in evaluation mode: call G.eval()."
-            )
-
-
-def latent_start(
-    generator: Generator,
-    z0: Tensor | None,
-    y: Tensor,
-    batch: torch.Size,
-    restarts: int,
-    source: torch.Generator | None,
-) -> Tensor:
-    """The start of every problem, ``(N restarts, k)`` with the restarts of a signal next to each other."""
-    count = batch.numel()
-    if z0 is None:
-        k = getattr(generator, "latent_dim", None)
-        if k is None:
-            raise ValueError(
-                "z0 is None and G has no latent_dim; one of them must say how long a latent vector is."
-            )
-        device = y.device if source is None else source.device
-        z = torch.randn((count * restarts, int(k)), generator=source, dtype=y.dtype, device=device)
-        return z.to(y.device)
-    z0 = _checks.signals("z0", z0, "k")
-    _checks.same_kind(y=y, z0=z0)
-    k = z0.shape[-1]
-    for shape, spread in (((*batch, restarts, k), z0), ((*batch, k), z0.unsqueeze(-2))):
-        if restarts == 1 and shape == (*batch, 1, k) and z0.ndim <= len(batch) + 1 and z0.ndim != len(shape):
-            continue
-        if z0.shape == shape or (z0.ndim <= 1 and shape == (*batch, k)):
-            return spread.expand(*batch, restarts, k).reshape(-1, k)
-    raise ValueError(
-        f"z0 has shape {tuple(z0.shape)}; it must be (k,), {(*batch, 'k')} or {(*batch, restarts, 'k')}: "
-        "one start for all, one per signal, or one per restart."
-    )
+    least, most, why = 0, restarts, "the number of restarts"
+    for pair in prune:
+        if not isinstance(pair, tuple | list) or len(pair) != 2:
+            raise TypeError(f"prune holds {pair!r}; it must hold pairs (after so many steps, keep so many).")
+        after = _checks.integer(
+            "prune's step", pair[0], least, steps - 1, "later than the last and before the end"
+        )
+        schedule[after] = most = _checks.integer("prune's number to keep", pair[1], 1, most, why)
+        least, why = after + 1, "what the last left"
+    return schedule
 
 
 def progress_bar(

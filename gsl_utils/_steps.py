@@ -10,17 +10,25 @@ from torch import Tensor
 from gsl_utils._problem import Problem
 from gsl_utils.penalties import Penalty
 
-__all__ = ["LONGEST", "MARGIN", "Method", "State", "proximal_step", "stationarity"]
+__all__ = [
+    "MARGIN",
+    "Method",
+    "State",
+    "curvature_along",
+    "gain",
+    "proximal_step",
+    "stationarity",
+    "suggested_step",
+]
 
-# One row per problem in every tensor. Always there: "z"; "done", which rows have converged.
+# One row per problem in every tensor. Always there: "z"; "done", which rows can gain nothing more.
 State = dict[str, Tensor]
 
-# A first step that no problem needs; what is too long is halved.
-LONGEST = 2.0**20
-# The share of the tolerance at which a method stops: the check of what it returns may take a longer step,
-# and must agree.
+# The share of the tolerance at which a method stops by its own measure: the returned point is measured again,
+# by another step, and the two should agree.
 MARGIN = 0.25
-_MAX_HALVINGS = 80
+_MAX_CUTS = 40
+_DEEPEST_CUT = 1 / 16
 
 
 class Method(Protocol):
@@ -30,42 +38,76 @@ class Method(Protocol):
         """The state before the first step."""
 
     def step(self, problem: Problem, penalty: Penalty, state: State, t: int) -> State:
-        """The state after step ``t``; rows that are done do not move."""
+        """The state after step ``t``, counted from 0; rows that are done need not move."""
 
 
 def proximal_step(
-    problem: Problem, penalty: Penalty, z: Tensor, loss: Tensor, gradient: Tensor, step: Tensor
+    problem: Problem, penalty: Penalty, z: Tensor, loss: Tensor, slope: Tensor, step: Tensor
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """One proximal gradient step of every row, halved until the quadratic model bounds the loss.
+    """One proximal gradient step of every row, cut until the quadratic model bounds the loss.
 
-    Returns the new points, their losses and the steps ``(P,)`` that were taken.
+    Returns the new points, their losses and the steps ``(P,)`` that were taken. A row that no step serves
+    stays.
     """
-    slack = 8 * torch.finfo(z.dtype).eps
+    # A loss is only known up to the rounding of the measurements that it compares.
+    slack = 8 * torch.finfo(z.dtype).eps * (loss + loss.sqrt() * problem.scale)
     step, new, new_loss = step.clone(), z.clone(), loss.clone()
     rows = torch.arange(len(z), device=z.device)
-    for _ in range(_MAX_HALVINGS):
-        t = step[rows].unsqueeze(-1)
-        trial = penalty.prox(z - t * gradient, t)
+    for _ in range(_MAX_CUTS):
+        t = step[rows]
+        trial = penalty.prox(z - t.unsqueeze(-1) * slope, t.unsqueeze(-1))
         trial_loss = problem.loss(trial)
         change = trial - z
-        model = loss + (gradient * change).sum(-1) + change.square().sum(-1) / (2 * step[rows])
-        good = trial_loss <= model + slack * loss.abs()
-        new[rows], new_loss[rows] = trial, trial_loss
+        moved = change.square().sum(-1)
+        excess = trial_loss - loss - (slope * change).sum(-1)
+        good = excess <= moved / (2 * t) + slack
+        taken = rows[good]
+        new[taken], new_loss[taken] = trial[good], trial_loss[good]
         left = (~good).nonzero().squeeze(-1)
         if not len(left):
             break
+        # The step that would have been safe for a parabola through what was seen.
+        safe = moved / (2 * excess * t)
+        cut = safe.nan_to_num(nan=_DEEPEST_CUT).clamp(_DEEPEST_CUT, 1 / 2)
         rows = rows[left]
-        step[rows] /= 2
+        step[rows] *= cut[left]
         problem, penalty = problem.select(left), penalty.select(left)
-        z, loss, gradient = z[left], loss[left], gradient[left]
+        z, loss, slope, slack = z[left], loss[left], slope[left], slack[left]
     return new, new_loss, step
 
 
-def stationarity(problem: Problem, z: Tensor, new: Tensor, step: Tensor) -> Tensor:
-    r"""What a further step would gain, as a share of the measurements: zero at stationary points only.
+def gain(problem: Problem, penalty: Penalty, z: Tensor, slope: Tensor, new: Tensor, step: Tensor) -> Tensor:
+    r"""What a proximal step to ``new`` of length t gains in its model, as a root and a share of the scale.
 
-    A proximal gradient step of length t lowers the objective by about :math:`\|z - z^+\|^2/2t`; this is the
-    square root of that over :math:`\|y\|`, which has no units.
+    The model's gain is :math:`-\langle g, \Delta\rangle - \|\Delta\|^2/2t + h(z) - h(z + \Delta)` with the
+    penalty h; for no penalty :math:`t\|g\|^2/2`. It grows with t, and has the units of the objective: the
+    root of its share in the squared scale has none.
     """
-    gain = (new - z).norm(dim=-1) / (2 * step).sqrt()
-    return gain / problem.y.norm(dim=-1).clamp(min=torch.finfo(z.dtype).tiny)
+    change = new - z
+    decrease = (penalty.drop(z, new) - slope * change).sum(-1) - change.square().sum(-1) / (2 * step)
+    return decrease.clamp(min=0).sqrt() / problem.scale
+
+
+def curvature_along(problem: Problem, z: Tensor, direction: Tensor) -> Tensor:
+    """The curvature of the linearised data term along a direction; zero along the zero direction."""
+    length = direction.square().sum(-1)
+    return 2 * problem.measured(z, direction).square().sum(-1) / torch.where(length > 0, length, 1)
+
+
+def stationarity(problem: Problem, penalty: Penalty, z: Tensor, loss: Tensor, slope: Tensor) -> Tensor:
+    """What the best step along the gradient would gain, see ``gain``: zero at stationary points only."""
+    steepest = slope + penalty.gradient(z)
+    length = steepest.square().sum(-1)
+    # No step can gain more than everything: that bounds it where no curvature does.
+    most = 2 * (loss + penalty.value(z)) / torch.where(length > 0, length, 1)
+    curvature = curvature_along(problem, z, steepest)
+    step = torch.where(curvature * most > 1, 1 / curvature, most)
+    step = torch.where(step > 0, step, 1)
+    new = penalty.prox(z - step.unsqueeze(-1) * slope, step.unsqueeze(-1))
+    return gain(problem, penalty, z, slope, new, step)
+
+
+def suggested_step(problem: Problem, penalty: Penalty, z: Tensor, slope: Tensor) -> Tensor:
+    """A first step for backtracking: the inverse of the curvature along the steepest descent."""
+    curvature = curvature_along(problem, z, slope + penalty.gradient(z))
+    return torch.where(curvature > 0, 1 / curvature, 1)

@@ -7,6 +7,7 @@ every sensible pair is free. Which pairs those are is a table in the documentati
 from __future__ import annotations
 
 import copy
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import Protocol, Self
 
@@ -16,7 +17,7 @@ from torch import Tensor
 from gsl_utils import _checks
 from gsl_utils._thresholds import keep_largest, shrink
 
-__all__ = ["L1", "L2", "HardSparsity", "NoPenalty", "Penalty"]
+__all__ = ["L1", "L2", "HardSparsity", "NoPenalty", "Penalty", "Weighted"]
 
 
 class Penalty(Protocol):
@@ -29,28 +30,33 @@ class Penalty(Protocol):
         """Its gradient, or the subgradient of least norm where it has a kink."""
 
     def prox(self, z: Tensor, step: Tensor) -> Tensor:
-        r"""The point :math:`\arg\min_u \tfrac12\|u - z\|^2 + t\,\text{penalty}(u)` of every row."""
+        r"""The point :math:`\arg\min_u \tfrac12\|u - z\|^2 + t\,\text{penalty}(u)`, t being ``(P, 1)``."""
 
-    def laid_out(self, z: Tensor, signal: Tensor) -> Self:
-        """The same penalty with one row per problem: problem ``i`` belongs to ``signal[i]``."""
+    def drop(self, z: Tensor, new: Tensor) -> Tensor:
+        """What each coordinate adds at ``z`` less at ``new``, exactly also where they nearly agree."""
+
+    def laid_out(self, z: Tensor, batch: torch.Size, restarts: int) -> Self:
+        """The same with a row for each of the problems ``z (P, k)``, the restarts of a signal together."""
 
     def select(self, rows: Tensor) -> Self:
         """The penalty of the chosen problems."""
 
 
 @dataclass(frozen=True, eq=False)
-class _Weighted:
+class Weighted(ABC):
+    """A penalty with a weight: a number, or a tensor that broadcasts against z."""
+
     weight: float | Tensor
 
     def __post_init__(self) -> None:
-        if isinstance(self.weight, Tensor):
-            _checks.floats("weight", self.weight)
-            if bool((self.weight < 0).any()):
-                raise ValueError(
-                    f"weight has the entry {float(self.weight.min())}; all of its entries must be at least 0."
-                )
-        else:
+        if not isinstance(self.weight, Tensor):
             _checks.real("weight", self.weight, low=0.0)
+            return
+        _checks.floats("weight", self.weight)
+        if bool((self.weight < 0).any()):
+            raise ValueError(
+                f"weight has the entry {float(self.weight.min()):g}; all of its entries must be at least 0."
+            )
 
     def _reweighted(self, weight: Tensor) -> Self:
         """A copy with a weight that needs no checks any more."""
@@ -58,31 +64,36 @@ class _Weighted:
         object.__setattr__(other, "weight", weight)
         return other
 
-    def laid_out(self, z: Tensor, signal: Tensor) -> Self:
-        weight = torch.as_tensor(self.weight, dtype=z.dtype, device=z.device)
-        if weight.ndim and weight.shape[-1] not in (1, z.shape[-1]):
+    def laid_out(self, z: Tensor, batch: torch.Size, restarts: int) -> Self:
+        """The same penalty with a row of weights for each of the problems ``z (P, k)``."""
+        weight, k = self.weight, z.shape[-1]
+        if not isinstance(weight, Tensor):
+            return self._reweighted(torch.full((len(z), 1), weight, dtype=z.dtype, device=z.device))
+        _checks.same_kind(y=z, weight=weight)
+        try:
+            weight.expand(*batch, k)
+        except RuntimeError:
             raise ValueError(
-                f"weight has shape {tuple(weight.shape)}; it must broadcast against z (..., {z.shape[-1]})."
-            )
-        if weight.ndim < 2:
-            return self._reweighted(weight.expand(len(signal), weight.shape[-1] if weight.ndim else 1))
-        rows = weight.reshape(-1, weight.shape[-1])
-        if len(rows) not in (1, int(signal.max()) + 1):
-            raise ValueError(
-                f"weight has shape {tuple(weight.shape)}; its leading dimensions must be those of the "
-                "measurements."
-            )
-        return self._reweighted(rows[signal if len(rows) > 1 else torch.zeros_like(signal)])
+                f"weight has shape {tuple(weight.shape)}; it must broadcast to z's, {(*batch, k)}: one "
+                "weight per signal has a last dimension of 1."
+            ) from None
+        rows = weight.detach().expand(*batch, weight.shape[-1] if weight.ndim else 1)
+        return self._reweighted(rows.reshape(-1, rows.shape[-1]).repeat_interleave(restarts, 0))
 
     def select(self, rows: Tensor) -> Self:
+        """The penalty of the chosen problems, once laid out."""
         return self._reweighted(torch.as_tensor(self.weight)[rows])
 
     def scaled(self, factor: Tensor) -> Self:
-        """The same penalty with the weight of every row times its ``factor (P, 1)``."""
+        """The same penalty with the weight of every problem times its ``factor (P, 1)``."""
         return self._reweighted(self.weight * factor)
 
+    @abstractmethod
+    def ruling(self, slope: Tensor, curvature: Tensor) -> Tensor:
+        """By how much the weights would have to grow for the penalty to rule, ``(P,)``."""
 
-class L1(_Weighted):
+
+class L1(Weighted):
     r"""The sum of magnitudes, which is smallest at sparse points.
 
     .. math:: w\,\|z\|_1, \qquad \operatorname{prox}_t(z)_i = \operatorname{sign}(z_i)\max(|z_i| - t w_i, 0)
@@ -114,8 +125,17 @@ class L1(_Weighted):
         """The soft threshold."""
         return shrink(z, step * self.weight)
 
+    def drop(self, z: Tensor, new: Tensor) -> Tensor:
+        """What each coordinate adds at ``z`` less at ``new``."""
+        return self.weight * (z.abs() - new.abs())
 
-class L2(_Weighted):
+    def ruling(self, slope: Tensor, curvature: Tensor) -> Tensor:  # noqa: ARG002 (a kink beats any curvature)
+        """Half the factor at which zero would be stationary, if the slope were zero's."""
+        weight = torch.as_tensor(self.weight).expand_as(slope)
+        return torch.where(weight > 0, slope.abs() / weight, 0).amax(-1) / 2
+
+
+class L2(Weighted):
     r"""The squared Euclidean norm, the negative log-density of a Gaussian latent up to scale.
 
     .. math:: w\,\|z\|_2^2, \qquad \operatorname{prox}_t(z) = z / (1 + 2 t w)
@@ -146,6 +166,15 @@ class L2(_Weighted):
         """A contraction towards zero."""
         return z / (1 + 2 * step * self.weight)
 
+    def drop(self, z: Tensor, new: Tensor) -> Tensor:
+        """What each coordinate adds at ``z`` less at ``new``."""
+        return self.weight * (z - new) * (z + new)
+
+    def ruling(self, slope: Tensor, curvature: Tensor) -> Tensor:  # noqa: ARG002 (curvature is along it)
+        """The factor at which the penalty is as curved as the data term."""
+        weight = 2 * torch.as_tensor(self.weight).amax(-1)
+        return torch.where(weight > 0, curvature / weight, 0)
+
 
 @dataclass(frozen=True, eq=False)
 class HardSparsity:
@@ -173,8 +202,8 @@ class HardSparsity:
         _checks.integer("s", self.s, 0)
 
     def value(self, z: Tensor) -> Tensor:
-        """Zero: the engine only ever asks at points that a proximal step has made sparse."""
-        return z.new_zeros(z.shape[:-1])
+        """Zero, or infinite."""
+        return torch.where((z != 0).sum(-1) > self.s, torch.inf, 0).to(z.dtype)
 
     def gradient(self, z: Tensor) -> Tensor:
         """Zero: on its feasible set the penalty is flat."""
@@ -184,7 +213,11 @@ class HardSparsity:
         """The ``s`` largest magnitudes."""
         return keep_largest(z, self.s)
 
-    def laid_out(self, z: Tensor, signal: Tensor) -> Self:  # noqa: ARG002 (one s for all)
+    def drop(self, z: Tensor, new: Tensor) -> Tensor:  # noqa: ARG002
+        """Nothing, between sparse points."""
+        return torch.zeros_like(z)
+
+    def laid_out(self, z: Tensor, batch: torch.Size, restarts: int) -> Self:  # noqa: ARG002
         """The same penalty: ``s`` is one number for all."""
         _checks.integer("s", self.s, 0, z.shape[-1], "the latent dimension")
         return self
@@ -209,7 +242,11 @@ class NoPenalty:
         """The point itself."""
         return z
 
-    def laid_out(self, z: Tensor, signal: Tensor) -> Self:  # noqa: ARG002
+    def drop(self, z: Tensor, new: Tensor) -> Tensor:  # noqa: ARG002
+        """Nothing."""
+        return torch.zeros_like(z)
+
+    def laid_out(self, z: Tensor, batch: torch.Size, restarts: int) -> Self:  # noqa: ARG002
         """Itself."""
         return self
 

@@ -15,12 +15,15 @@ import torch
 from torch import Tensor
 
 from gsl_utils import _batched, _checks
-from gsl_utils._engine import Callback, run
-from gsl_utils._problem import Generator, Problem, frozen
+from gsl_utils._engine import Callback, Plan, run
+from gsl_utils._jacobian import Generator, columns_of
+from gsl_utils._latents import check_generator, check_signals, latent_start
+from gsl_utils._matrices import Matrices, OneForAll, OnePerSignal
+from gsl_utils._problem import Problem
 from gsl_utils._result import Recovery
-from gsl_utils._setup import check_generator, default_tolerance, latent_start, method_for, progress_bar
-from gsl_utils._steps import LONGEST, proximal_step, stationarity
-from gsl_utils.penalties import L1, L2, HardSparsity, NoPenalty, Penalty
+from gsl_utils._setup import method_for, progress_bar, pruning
+from gsl_utils._steps import stationarity
+from gsl_utils.penalties import L1, L2, HardSparsity, NoPenalty, Penalty, Weighted
 
 __all__ = ["L1", "L2", "HardSparsity", "Recovery", "csgm", "recover"]
 
@@ -104,10 +107,12 @@ def recover(
     (2.0, True)
     """
     A, y, batch = _checks.linear_system("A", A, "y", y, "rows")
+    if y.dtype not in (torch.float32, torch.float64):
+        raise TypeError(f"y has dtype {y.dtype}; it must be torch.float32 or torch.float64.")
     _checks.choice("loss", loss, ("linear", "amplitude"))
     if loss == "amplitude" and bool((y < 0).any()):
         raise ValueError(
-            f"y has the entry {float(y.min())}; for loss 'amplitude' all of its entries must be at least 0."
+            f"y has the entry {float(y.min()):g}; for loss 'amplitude' all of its entries must be at least 0."
         )
     check_generator(G, y)
     restarts = _checks.integer("restarts", restarts, 1)
@@ -116,38 +121,23 @@ def recover(
     _checks.random_source(generator)
     stages = _checks.integer("continuation", continuation, 0)
     penalty = NoPenalty() if penalty is None else penalty
-    if stages and not isinstance(penalty, L1 | L2):
+    if stages and not isinstance(penalty, Weighted):
         raise ValueError(f"continuation is {stages}; without an L1 or L2 penalty it must be 0.")
     solver, steps, tol = method_for(method, penalty, steps, y.dtype, options)
-    pruning = _pruning(prune, restarts)
-    z = latent_start(G, z0, y, batch, restarts, generator)
-    flat_a, flat_y = _batched.flatten(A, y, batch)
-    signal = torch.arange(len(flat_y), device=y.device).repeat_interleave(restarts)
-    problem = Problem(frozen(G), _batched.rows(flat_a, signal), flat_y[signal], loss == "amplitude")
-    _check_output(problem, z, A.shape[-1])
-    laid_out = penalty.laid_out(z, signal)
-    watch, close = progress_bar(progress, steps, callback)
-    try:
-        outcome_z, n_iter, dropped = z, torch.zeros_like(signal), torch.zeros_like(signal, dtype=torch.bool)
-        for weighted, some in _stages(problem, laid_out, z, stages, steps):
-            outcome = run(
-                problem, weighted, solver, outcome_z, some,
-                signal=signal, flip=flip, prune=pruning, callback=watch,
-            )  # fmt: skip
-            outcome_z, n_iter, dropped = outcome.z, n_iter + outcome.n_iter, dropped | outcome.dropped
-            pruning = {}
-    finally:
-        close()
-    return _best(
-        problem,
-        laid_out,
-        outcome_z,
-        n_iter,
-        dropped,
-        restarts,
-        batch,
-        tol or default_tolerance(y.dtype),
-    )
+    pruned = pruning(prune, restarts, steps)
+    # Also where the caller differentiates nothing: G is differentiated here, and nothing else ever is.
+    with torch.inference_mode(False), torch.no_grad():
+        z, restarts = latent_start(G, z0, y, batch, restarts, generator)
+        check_signals(G, z, y, A.shape[-1])
+        problem = _problem(G, A, y, batch, z, restarts, loss == "amplitude", method == "lm")
+        penalty = penalty.laid_out(z, batch, restarts)
+        watch, close = progress_bar(progress, steps, callback)
+        try:
+            plan = Plan(steps, restarts, flip, stages, pruned, watch)
+            z, n_iter = run(problem, penalty, solver, z, plan)
+        finally:
+            close()
+        return _best(problem, penalty, z, n_iter, restarts, batch, tol)
 
 
 def csgm(
@@ -204,40 +194,26 @@ def csgm(
     )  # fmt: skip
 
 
-def _pruning(prune: Sequence[tuple[int, int]], restarts: int) -> dict[int, int]:
-    """The checked schedule: after which step how many restarts stay."""
-    schedule: dict[int, int] = {}
-    for after, keep in prune:
-        _checks.integer("prune", after, max(schedule, default=0) + 1, why="later than the one before")
-        schedule[after] = _checks.integer("prune", keep, 1, restarts, "the number of restarts")
-    return schedule
-
-
-def _check_output(problem: Problem, z: Tensor, n: int) -> None:
-    """Ask G for one signal before any work."""
-    with torch.no_grad():
-        x = problem.G(z[:1])
-    if not isinstance(x, Tensor) or x.shape != (1, n):
-        was = tuple(x.shape) if isinstance(x, Tensor) else type(x).__name__
-        raise ValueError(
-            f"G gives {was} for z of shape {tuple(z[:1].shape)}; it must give (1, {n}), A's columns."
-        )
-    _checks.same_kind(y=problem.y, **{"G(z)": x})
-
-
-def _stages(problem: Problem, penalty: Any, z: Tensor, stages: int, steps: int) -> list[tuple[Penalty, int]]:
-    """The penalty of every stage and its share of the steps; the last has the asked weight and the rest."""
-    if not stages or steps <= stages:
-        return [(penalty, steps)]
-    _, slope = problem.loss_and_gradient(z)
-    weight = torch.as_tensor(penalty.weight, dtype=z.dtype, device=z.device).expand_as(z)
-    pull = torch.where(
-        weight > 0, slope.abs() / weight.clamp(min=torch.finfo(z.dtype).tiny), torch.zeros_like(z)
-    )
-    highest = (pull.amax(-1, keepdim=True) / 2).clamp(min=1)
-    share = steps // (2 * stages)
-    warm = [(penalty.scaled(highest ** (1 - stage / stages)), share) for stage in range(stages)]
-    return [*warm, (penalty, steps - stages * share)]
+def _problem(
+    G: Generator,
+    A: Tensor,
+    y: Tensor,
+    batch: torch.Size,
+    z: Tensor,
+    restarts: int,
+    amplitude: bool,
+    jacobians: bool,
+) -> Problem:
+    """One row per restart of every signal."""
+    A, y = _batched.flatten(A.detach(), y.detach(), batch)
+    signal = torch.arange(len(y), device=y.device).repeat_interleave(restarts)
+    matrices: Matrices = OneForAll(A) if A.ndim == 2 else OnePerSignal(A, signal)
+    y = y[signal]
+    # Where nothing was measured, what the start would have measured sets the scale.
+    scale = y.norm(dim=-1)
+    scale = torch.where(scale > 0, scale, matrices.forward(G(z)).norm(dim=-1))
+    scale = torch.where(scale > 0, scale, 1)
+    return Problem(G, matrices, y, scale, amplitude, columns_of(G, z[:1]) if jacobians else None)
 
 
 def _best(
@@ -245,23 +221,19 @@ def _best(
     penalty: Penalty,
     z: Tensor,
     n_iter: Tensor,
-    dropped: Tensor,
     restarts: int,
     batch: torch.Size,
     tol: float,
 ) -> Recovery:
     """Of every signal's restarts the one of lowest objective, and honestly whether it is stationary."""
     objective = problem.loss(z) + penalty.value(z)
-    ranked = torch.where(dropped, torch.inf, objective.nan_to_num(nan=torch.inf)).reshape(-1, restarts)
+    ranked = objective.nan_to_num(nan=torch.inf).view(-1, restarts)
     best = torch.arange(len(ranked), device=z.device) * restarts + ranked.argmin(-1)
     problem, penalty, z = problem.select(best), penalty.select(best), z[best]
     loss, slope = problem.loss_and_gradient(z)
-    new, _, step = proximal_step(problem, penalty, z, loss, slope, LONGEST * torch.ones_like(loss))
-    converged = stationarity(problem, z, new, step) <= tol
-    with torch.no_grad():
-        x = problem.G(z)
+    converged = stationarity(problem, penalty, z, loss, slope) <= tol
     return Recovery(
-        x=x.reshape(*batch, -1),
+        x=problem.G(z).reshape(*batch, -1),
         z=z.reshape(*batch, -1),
         objective=objective[best].reshape(batch),
         n_iter=n_iter[best].reshape(batch),

@@ -285,7 +285,7 @@ REFUSALS = [
     ({"restarts": 0}, ValueError, "restarts is 0"),
     ({"lr": -1.0}, ValueError, "lr is -1;"),
     ({"damping": 1.0}, ValueError, "damping is not an option of method 'adam'"),
-    ({"prune": [(5, 3)]}, ValueError, "prune is 3"),
+    ({"prune": [(5, 3)]}, ValueError, "prune's number to keep is 3"),
     ({"continuation": 3}, ValueError, "continuation is 3"),
     ({"z0": torch.zeros(2, 5, dtype=torch.float64)}, ValueError, "z0 has shape"),
     ({"z0": torch.zeros(4)}, TypeError, "z0 has torch.float32"),
