@@ -110,6 +110,18 @@ def test_the_theme_toggles_and_is_remembered(opened, address):
     assert page.evaluate("document.documentElement.dataset.theme") == "dark"
 
 
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_a_page_has_its_colours_before_the_theme_arrives(browser, address, theme):
+    window = Watched(browser, address, viewport=DESK, color_scheme=theme)
+    # The document is "interactive" when it is read to its end and no deferred script has run.
+    window.page.add_init_script(
+        "document.addEventListener('readystatechange', () => { if (document.readyState === 'interactive')"
+        " window.early = document.documentElement.dataset.theme; })"
+    )
+    assert window.open("book/index.html").evaluate("window.early") == theme
+    window.context.close()
+
+
 def test_figures_keep_a_light_ground_in_dark_mode(opened):
     page = opened(CHAPTER, viewport=DESK, color_scheme="dark").page
     assert page.evaluate("document.documentElement.dataset.theme") == "dark"

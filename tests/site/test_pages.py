@@ -58,12 +58,14 @@ def test_a_page_takes_nothing_from_another_host(soup, any_page):
     assert [address for address in taken if urlsplit(address).netloc] == []
     scripts = " ".join(script.get_text() for script in page.select("script"))
     assert "thebe" not in scripts
+    assert page.select('script[src*="fontawesome"]') == []
     assert not re.search(r"https?://", scripts)
 
 
 def test_images_are_svg_and_described(soup, page_name):
     for image in soup(page_name).select("article img"):
         assert image["src"].split("?")[0].endswith(".svg"), image["src"]
+        assert int(image["width"]) > 0 < int(image["height"])
         alt = image["alt"]
         assert len(alt.split()) >= 3, alt
         assert not re.search(r"\.(svg|png)|/", alt), alt

@@ -16,6 +16,7 @@ from gsl_utils.book.site import facts, offline, theme
 from gsl_utils.book.site.api import documented_modules
 from gsl_utils.book.site.bundle_links import links_html, set_data_aside
 from gsl_utils.book.site.citation import bibtex, plain
+from gsl_utils.book.site.polish import polish, svg_size
 from gsl_utils.book.site.serve import SiteServer
 
 ROOT = Path(__file__).parents[2]
@@ -130,6 +131,29 @@ def test_nothing_in_the_style_or_the_script_is_fetched_from_elsewhere():
     for path in texts:
         text = path.read_text().replace("http://www.w3.org/2000/svg", "")
         assert not re.search(r"https?:|//[a-z0-9-]+\.[a-z]|@import|url\(", text), path.name
+
+
+def test_pictures_get_the_size_that_their_file_says(tmp_path):
+    (tmp_path / "a.svg").write_text('<svg width="72pt"\n  viewBox="0 0 72 36.1" version="1.1">')
+    assert svg_size(tmp_path / "a.svg") == (96, 48)
+    (tmp_path / "b.svg").write_text("<svg>")
+    assert svg_size(tmp_path / "b.svg") is None
+    assert svg_size(tmp_path / "none.svg") is None
+
+
+def test_a_page_is_polished_and_nothing_else_is_touched():
+    size = {"x.svg": (96, 48)}.get
+    assert polish('<img alt="A" src="x.svg" />', size) == '<img alt="A" src="x.svg" width="96" height="48" />'
+    for kept in (
+        '<img alt="A" src="y.svg">',
+        '<img src="x.svg" width="9">',
+        '<img class="logo__image" src="x.svg">',
+        '<img src="https://example.org/x.svg">',
+        '<script src="a/bootstrap.js"></script>',
+    ):
+        assert polish(kept, size) == kept
+    assert polish('<p>\n <script defer src="../s/fontawesome.js?d=1"></script></p>', size) == "<p></p>"
+    assert polish('<div role="doc-biblioentry">', size) == '<div role="listitem">'
 
 
 def test_links_under_a_figure_name_each_file_that_there_is(tmp_path):

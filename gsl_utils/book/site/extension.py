@@ -18,6 +18,7 @@ PARTS = (
     "claims_box",
     "errata",
     "ledger_table",
+    "polish",
     "run_times",
 )
 

@@ -19,6 +19,15 @@ LOGGER = logging.getLogger(__name__)
 # Pages that Sphinx makes by itself, and that no front matter can describe.
 MADE_BY_SPHINX = {"search": "Search the text of every page of the book."}
 
+# The theme resolves "auto" when its own script has arrived; until then a page would have no colours, and two logos.
+RESOLVE_THEME = """
+(() => {
+  const root = document.documentElement.dataset;
+  if (root.theme === "light" || root.theme === "dark") return;
+  root.theme = window.matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light";
+})();
+"""
+
 
 def repository_buttons(address: str | None, page: str, suffix: str) -> list[dict[str, str]]:
     """Make the buttons that lead from a page to its repository: none without an address.
@@ -99,8 +108,6 @@ def _complete_page(
         context["metatags"] = describe(page, context.get("metatags", ""))
     except LookupError:
         LOGGER.warning("%s has no description (myst: html_meta: description: in its front matter)", page)
-    # Sphinx gives the entries of a bibliography a role that the list around them may not hold.
-    context["body"] = context.get("body", "").replace('role="doc-biblioentry"', 'role="listitem"')
     if doctree is not None:
         suffix = context.get("page_source_suffix") or ""
         address: str | None = app.book_repository  # type: ignore[attr-defined]
@@ -122,6 +129,7 @@ def setup(app: Sphinx) -> dict[str, Any]:
     """Register with Sphinx."""
     # Jupyter Book sets it for sphinx_comments, which this book leaves out; unknown values would be warnings.
     app.add_config_value("comments_config", {}, "html", types=[dict])
+    app.add_js_file(None, body=RESOLVE_THEME.strip(), priority=10)
     app.connect("builder-inited", _find_repository)
     # After the theme has made its list of buttons.
     app.connect("html-page-context", _complete_page, priority=600)
