@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from gsl_utils import _batched, _checks
-from gsl_utils._interior_point import InteriorPoint
+from gsl_utils._interior_point import MOST_STEPS, InteriorPoint
 from gsl_utils._result import Recovery
 from gsl_utils._thresholds import shrink
 
@@ -26,8 +26,6 @@ _REPAIRS = 3
 _ALMOST = 0.1
 # A support that changed by at most this share between two checks is worth solving on.
 _SETTLED = 0.25
-# The interior point works on so many entries of weighted copies of the matrix at a time.
-_ENTRIES = 2**23
 
 
 def basis_pursuit(A: Tensor, y: Tensor, *, tol: float = 1e-6, max_iter: int = 300) -> Recovery:
@@ -75,7 +73,7 @@ def basis_pursuit(A: Tensor, y: Tensor, *, tol: float = 1e-6, max_iter: int = 30
     best = _Best(Q, b, max(_EXACT, _ROUNDINGS * torch.finfo(y.dtype).eps))
     left = _split(best, min(_SPLITTING_STEPS, max_iter))
     if max_iter > _SPLITTING_STEPS and len(left):
-        for part in left.split(max(1, _ENTRIES // Q.shape[-1] // Q.shape[-2])):
+        for part in left.split(max(1, _batched.ENTRIES // Q.shape[-1] // Q.shape[-2])):
             _follow_path(best, part, max_iter - _SPLITTING_STEPS)
     gap = torch.where(feasible, best.gap, torch.inf)
     converged = gap <= tol * best.objective
@@ -127,8 +125,15 @@ class _Best:
         kept = chosen[better]
         self.x[kept], self.objective[kept], self.gap[kept] = x[better], objective[better], gap[better]
 
-    def finish(self, chosen: Tensor, support: Tensor, dual: Tensor) -> None:
-        """Solve on each support exactly, and certify what comes out."""
+    def finish(self, chosen: Tensor, support: Tensor, dual: Tensor, trust: float) -> None:
+        """Solve on each support exactly, and certify what comes out.
+
+        ``trust`` says down to which size the slacks of the dual points mean something.
+        """
+        for piece in _batched.pieces(support, self.Q.shape[-2]):
+            self._finish_piece(chosen[piece], support[piece], dual[piece], trust)
+
+    def _finish_piece(self, chosen: Tensor, support: Tensor, dual: Tensor, trust: float) -> None:
         for _ in range(1 + _REPAIRS):
             small = support.sum(-1) <= self.Q.shape[-2]
             chosen, support, dual = chosen[small], support[small], dual[small]
@@ -148,8 +153,11 @@ class _Best:
                 short = (values.sign() - (columns @ dual.unsqueeze(-1)).squeeze(-1)) * real
                 nearest = dual + (columns.mT @ normal.solve(short).unsqueeze(-1)).squeeze(-1)
                 self.keep(chosen[fits], x[fits], nearest[fits])
-            # A small entry of the solution may still be missing: the residual points at its column.
-            missing = _batched.adjoint(Q, residual).abs().masked_fill(support, -1).argmax(-1, keepdim=True)
+            # A small entry of the solution may be missing. The residual points at its column, and a good dual
+            # point has almost no slack there.
+            slack = (1 - _batched.adjoint(Q, dual).abs()).clamp(min=trust)
+            pull = _batched.adjoint(Q, residual).abs() / slack
+            missing = pull.masked_fill(support, -1).argmax(-1, keepdim=True)
             support = support.scatter(-1, missing, True)
             almost = ~fits & (error <= _ALMOST)
             chosen, support, dual = chosen[almost], support[almost], dual[almost]
@@ -179,7 +187,7 @@ def _split(best: _Best, steps: int) -> Tensor:
         settled &= (iteration >= next_try[active]) | (iteration == steps)
         next_try[active[settled]] = 2 * iteration
         dual = _batched.forward(Q, (z - shrunk) / threshold)
-        best.finish(active[settled], support[settled], dual[settled])
+        best.finish(active[settled], support[settled], dual[settled], 1.0)
         staying = best.unfinished(active)
         active, z, threshold, support = (state[staying] for state in (active, z, threshold, support))
     return active
@@ -191,14 +199,14 @@ def _follow_path(best: _Best, active: Tensor, steps: int) -> None:
     empty = (Q.abs().amax(-1) == 0).to(Q.dtype).expand_as(b)
     path = InteriorPoint(Q, b, empty)
     support = path.support
-    for _ in range(steps):
+    for _ in range(min(steps, MOST_STEPS)):
         path.step()
         best.n_iter[active] += 1
         Q, b = _batched.rows(best.Q, active), best.b[active]
         best.keep(active, path.x + _batched.adjoint(Q, b - _batched.forward(Q, path.x)), path.nu)
         before, support = support, path.support
         settled = (support == before).all(-1) | ~path.sound
-        best.finish(active[settled], support[settled], path.nu[settled])
+        best.finish(active[settled], support[settled], path.nu[settled], _EXACT)
         staying = best.unfinished(active) & path.sound
         active, support = active[staying], support[staying]
         if not len(active):

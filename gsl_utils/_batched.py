@@ -6,15 +6,20 @@ import torch
 from torch import Tensor
 
 __all__ = [
+    "ENTRIES",
     "NormalEquations",
     "adjoint",
     "flatten",
     "forward",
     "gather_columns",
     "least_squares",
+    "pieces",
     "rows",
     "support_indices",
 ]
+
+# How many numbers a temporary array may hold; a batch that needs more is worked on in pieces.
+ENTRIES = 2**23
 
 
 def flatten(A: Tensor, y: Tensor, batch: torch.Size) -> tuple[Tensor, Tensor]:
@@ -53,6 +58,13 @@ def support_indices(mask: Tensor) -> tuple[Tensor, Tensor]:
     indices = torch.zeros(len(mask), width, dtype=torch.int64, device=mask.device)
     indices[signal, place] = column
     return indices, torch.arange(width, device=mask.device) < counts.unsqueeze(-1)
+
+
+def pieces(support: Tensor, m: int) -> tuple[Tensor, ...]:
+    """The signals of ``support (N, n)`` in pieces whose columns and Gram matrices take little memory."""
+    width = int(support.sum(-1).max()) if support.numel() else 0
+    everyone = torch.arange(len(support), device=support.device)
+    return everyone.split(max(1, ENTRIES // max(1, width * (m + width))))
 
 
 def gather_columns(A: Tensor, indices: Tensor, real: Tensor) -> Tensor:
@@ -104,7 +116,10 @@ class NormalEquations:
 
 def least_squares(A: Tensor, y: Tensor, support: Tensor) -> Tensor:
     """The x of least ``|y - Ax|`` on each support ``(N, n)``; of least norm where that is not unique."""
-    indices, real = support_indices(support)
-    columns = gather_columns(A, indices, real)
-    values = NormalEquations(columns, real).solve((columns @ y.unsqueeze(-1)).squeeze(-1))
-    return y.new_zeros(support.shape).scatter_add_(-1, indices, values)
+    x = y.new_zeros(support.shape)
+    for piece in pieces(support, A.shape[-2]):
+        indices, real = support_indices(support[piece])
+        columns = gather_columns(rows(A, piece), indices, real)
+        values = NormalEquations(columns, real).solve((columns @ y[piece].unsqueeze(-1)).squeeze(-1))
+        x[piece] = x[piece].scatter_add(-1, indices, values)
+    return x

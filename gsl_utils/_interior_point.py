@@ -7,8 +7,10 @@ from torch import Tensor
 
 from gsl_utils import _batched
 
-__all__ = ["InteriorPoint"]
+__all__ = ["MOST_STEPS", "InteriorPoint"]
 
+# A dozen or two of steps are enough for anything; after these, rounding allows no more.
+MOST_STEPS = 100
 _TO_THE_BOUNDARY = 0.995
 
 

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from gsl_utils import _batched, _checks
-from gsl_utils._interior_point import InteriorPoint
+from gsl_utils._interior_point import MOST_STEPS, InteriorPoint
 from gsl_utils._result import Recovery
 from gsl_utils._thresholds import shrink
 
@@ -19,8 +19,6 @@ _SETTLED = 0.25
 # The gradient has so many iterations, and four for every row or column, before the interior point takes over:
 # by then its equations are the cheaper ones.
 _FIRST = 200
-# The interior point works on so many entries of weighted copies of the matrix at a time.
-_ENTRIES = 2**23
 # Newton's steps stop at this relative gap: what is left is rounding.
 _EXACT = 1e-13
 
@@ -142,7 +140,7 @@ class _Solver:
                 state[staying] for state in (active, x, ahead, momentum, support)
             )
         if self.max_iter > steps and len(active):
-            for part in active.split(max(1, _ENTRIES // self.A.shape[-1] // min(self.A.shape[-2:]))):
+            for part in active.split(max(1, _batched.ENTRIES // self.A.shape[-1] // min(self.A.shape[-2:]))):
                 self._follow_path(part, step[part].double(), self.max_iter - steps)
         return {
             "x": self.x,
@@ -211,7 +209,7 @@ class _Solver:
             y = _batched.adjoint(rotation, y)
         path = InteriorPoint(A, y, lam.unsqueeze(-1).expand_as(y), nonnegative=self.nonnegative)
         support = path.support
-        for _ in range(steps):
+        for _ in range(min(steps, MOST_STEPS)):
             path.step()
             self.n_iter[active] += 1
             before, support = support, path.support
@@ -229,15 +227,15 @@ class _Solver:
 
     def _solve_on(self, chosen: Tensor, support: Tensor, signs: Tensor) -> Tensor:
         """The stationary point with this support and these signs."""
-        indices, real = _batched.support_indices(support)
         x = torch.zeros_like(signs)
-        if not indices.shape[-1]:
-            return x
-        columns = _batched.gather_columns(_batched.rows(self.fine_A, chosen), indices, real)
-        right = (columns @ self.fine_y[chosen].unsqueeze(-1)).squeeze(-1)
-        right = (right - self.fine_lam[chosen].unsqueeze(-1) * signs.gather(-1, indices)) * real
-        values = _batched.NormalEquations(columns, real).solve(right)
-        x.scatter_add_(-1, indices, values)
+        for piece in _batched.pieces(support, self.A.shape[-2]):
+            indices, real = _batched.support_indices(support[piece])
+            who = chosen[piece]
+            columns = _batched.gather_columns(_batched.rows(self.fine_A, who), indices, real)
+            right = (columns @ self.fine_y[who].unsqueeze(-1)).squeeze(-1)
+            right = (right - self.fine_lam[who].unsqueeze(-1) * signs[piece].gather(-1, indices)) * real
+            values = _batched.NormalEquations(columns, real).solve(right)
+            x[piece] = x[piece].scatter_add(-1, indices, values)
         return x.clamp(min=0) if self.nonnegative else x
 
 
