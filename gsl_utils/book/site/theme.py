@@ -19,7 +19,7 @@ LOGGER = logging.getLogger(__name__)
 # Pages that Sphinx makes by itself, and that no front matter can describe.
 MADE_BY_SPHINX = {"search": "Search the text of every page of the book."}
 
-# The theme resolves "auto" when its own script has arrived; until then a page would have no colours, and two logos.
+# The theme resolves "auto" when its own script arrives; until then a page has no colours, and two logos.
 RESOLVE_THEME = """
 (() => {
   const root = document.documentElement.dataset;
