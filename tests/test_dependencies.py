@@ -182,6 +182,23 @@ def test_stored_results_count_for_the_page_that_shows_them(book, call):
     assert changes(book, lambda: (other / "paper.json").write_text("{}")) == set()
 
 
+def test_the_page_of_the_benchmarks_depends_on_what_they_measure(book):
+    book.module("book/results", "def load(stem):\n    pass\n")
+    book.notebook("01_classical_cs", "from gsl_utils.book.results import load\nload('benchmarks')")
+    folder = book.root / "benchmarks"
+    folder.mkdir()
+    race = folder / "race.py"
+    race.write_text("from gsl_utils.sparse import lasso\nfrom gsl_utils.book.record import show\n")
+    measured = {"benchmarks", "gsl_utils", "gsl_utils._shared", "gsl_utils.sparse"}
+    assert set(paper_dependencies(book.root, "benchmarks")) == measured
+    assert measured < set(page_dependencies(book.root, "01_classical_cs"))
+    assert changes(book, lambda: race.write_text(race.read_text() + "# why\n")) == set()
+    assert changes(book, lambda: race.write_text(race.read_text() + "lasso(1)\n")) == {"benchmarks"}
+    race.write_text("import (")
+    with pytest.raises(BookError, match=r"benchmarks/race\.py, line 1"):
+        paper_dependencies(book.root, "benchmarks")
+
+
 @pytest.mark.parametrize(
     ("file", "old", "new", "changed"),
     [

@@ -256,6 +256,21 @@ def test_good_results_and_none_have_no_problem(kept, root):
     assert results.problems(root) == []
 
 
+def test_what_the_benchmarks_measured_is_of_no_chapter(toy, monkeypatch):
+    table = {"lasso.csv": b"method,seconds\nours,0.1\n"}
+    entry = {"name": "lasso", "files": {name: stored.digest(content) for name, content in table.items()}}
+    fields = {"claims": [], "published": {}, "figures": [entry], "provenance": {"sources": {}}}
+    path = stored.write(toy.root, "benchmarks", fields, table)
+    assert results.problems(toy.root) == []
+    monkeypatch.setattr(record._page, "profile", "paper")
+    assert results.load("benchmarks", toy.root).table("lasso")["seconds"].tolist() == [0.1]
+    (path.parent / "lasso.csv").write_bytes(b"method,seconds\nours,0.01\n")
+    with pytest.raises(ResultsError, match=r"lasso\.csv was edited.*make bench"):
+        results.load("benchmarks", toy.root)
+    path.unlink()
+    assert results.problems(toy.root) == ["results/benchmarks has no paper.json: make bench writes it"]
+
+
 # Refusals of what is to be stored
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from gsl_utils.book import notebooks
-from gsl_utils.book.root import BookError
+from gsl_utils.book.root import BENCHMARKS, BookError
 from gsl_utils.book.sources import PACKAGE, Sources, sha256
 from gsl_utils.book.syntax import code_digest, dotted_calls, imports, parse_cell, strings
 
@@ -55,7 +55,7 @@ def page_dependencies(root: Path, stem: str, sources: Sources | None = None) -> 
     modules = sources.closure(trees)
     found |= {module: sources.digest(module) for module in modules}
     found |= _data(sources, modules, trees)
-    found |= _results(root, stem, trees)
+    found |= _results(root, stem, trees, sources)
     found |= {f"claim {claim}": digest for claim, digest in sources.claims(stem).items()}
     return dict(sorted(found.items()))
 
@@ -67,19 +67,22 @@ def paper_dependencies(root: Path, stem: str, sources: Sources | None = None) ->
 
     Args:
         root: The book's root.
-        stem: The notebook's name without its ending.
+        stem: The notebook's name without its ending; or ``benchmarks``, whose code is that folder's.
         sources: The book's code, to be shared between pages; by default it is read anew.
 
     Returns:
-        Name to digest: ``code cells``, the modules of the science, and the data sets.
+        Name to digest: ``code cells`` (or ``benchmarks``), the modules of the science, and the data sets.
 
     Raises:
         BookError: The notebook or a module cannot be read.
     """
     sources = sources or Sources(root)
-    trees = _cell_trees(notebooks.read(notebooks.notebook_path(root, stem)), stem)
+    if stem == BENCHMARKS:
+        code, trees = stem, _module_trees(root / stem)
+    else:
+        code, trees = "code cells", _cell_trees(notebooks.read(notebooks.notebook_path(root, stem)), stem)
     modules = [name for name in sources.closure(trees) if not f"{name}.".startswith(f"{_MACHINERY}.")]
-    found = {"code cells": code_digest(trees)}
+    found = {code: code_digest(trees)}
     found |= {module: sources.digest(module) for module in modules}
     found |= _data(sources, modules, trees)
     return dict(sorted(found.items()))
@@ -95,6 +98,16 @@ def _cell_trees(notebook: Mapping[str, Any], stem: str) -> list[ast.Module]:
                 raise BookError(
                     f"notebooks/{stem}.ipynb, cell {number}, line {error.lineno}: {error.msg}"
                 ) from None
+    return trees
+
+
+def _module_trees(folder: Path) -> list[ast.Module]:
+    trees = []
+    for file in sorted(folder.glob("*.py")):
+        try:
+            trees.append(ast.parse(file.read_text(encoding="utf-8")))
+        except SyntaxError as error:
+            raise BookError(f"{folder.name}/{file.name}, line {error.lineno}: {error.msg}") from None
     return trees
 
 
@@ -132,14 +145,18 @@ def _data(sources: Sources, modules: list[str], trees: list[ast.Module]) -> dict
     return found
 
 
-def _results(root: Path, stem: str, trees: list[ast.Module]) -> dict[str, str]:
-    """Return the stored results that a notebook shows: a chapter without any is a dependency as well."""
+def _results(root: Path, stem: str, trees: list[ast.Module], sources: Sources) -> dict[str, str]:
+    """Return the stored results that a notebook shows: a chapter without any is a dependency as well.
+
+    A page that shows the benchmarks says whether they are of today's code, which it need not import itself.
+    """
     found: dict[str, str] = {}
     for arguments in _calls(trees, _LOAD_RESULTS):
         for chapter in arguments or {stem}:
             files = sorted(file for file in (root / "results" / chapter).glob("*") if file.is_file())
             found |= {file.relative_to(root).as_posix(): sha256(file.read_bytes()) for file in files}
             found |= {} if files else {f"results/{chapter}": "none"}
+            found |= paper_dependencies(root, chapter, sources) if chapter == BENCHMARKS else {}
     return found
 
 

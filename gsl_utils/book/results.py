@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from gsl_utils.book import bundle, record, stored
 from gsl_utils.book.bound import page_values
-from gsl_utils.book.root import find_root, require_root
+from gsl_utils.book.root import BENCHMARKS, find_root, require_root
 from gsl_utils.book.stored import ResultsError, Stored
 
 if TYPE_CHECKING:
@@ -87,18 +87,17 @@ def store(
             }
         )
     verdicts = {f"{claim['id']}.verdict" for claim in claims}
-    fields: dict[str, Any] = {
-        "format": stored.FORMAT,
-        "chapter": stem,
+    fields = {
         "claims": claims,
         # A verdict follows from the claim's record, which may change after the run.
         "published": {key: value for key, value in values.items() if key not in verdicts},
         "figures": described,
         "provenance": dict(provenance),
     }
-    fields["digest"] = stored.seal(fields)
-    manifest = json.dumps(fields, sort_keys=True, ensure_ascii=False, indent=1, allow_nan=False) + "\n"
-    return _write(root, stem, files, manifest)
+    path = stored.write(root, stem, fields, files)
+    for left in (root / "results" / _ROWS).glob(f"{stem}-*"):
+        shutil.rmtree(left)
+    return path
 
 
 def _claims(page: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
@@ -108,39 +107,14 @@ def _claims(page: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
                 yield json.loads("".join(output["data"][record.CLAIM_MIME]))
 
 
-def _write(root: Path, stem: str, files: Mapping[str, bytes], manifest: str) -> Path:
-    folder = root / "results" / stem
-    path = folder / stored.MANIFEST
-    listed = _listed(path)
-    folder.mkdir(parents=True, exist_ok=True)
-    for name, content in {**files, path.name: manifest.encode()}.items():
-        draft = folder / f"{name}.tmp"
-        draft.write_bytes(content)
-        draft.replace(folder / name)
-    for name in listed - set(files):
-        (folder / name).unlink(missing_ok=True)
-    for left in (root / "results" / _ROWS).glob(f"{stem}-*"):
-        shutil.rmtree(left)
-    return path
-
-
-def _listed(manifest: Path) -> set[str]:
-    """Return the files of an earlier run; a manifest that cannot be read lists none."""
-    try:
-        fields = json.loads(manifest.read_text(encoding="utf-8"))
-        return {Path(name).name for figure in fields["figures"] for name in figure["files"]}
-    except (OSError, ValueError, KeyError, TypeError):
-        return set()
-
-
 def load(stem: str, root: Path | None = None) -> Stored | None:
     """Return the stored results of a chapter, for its page to show beside the quick ones.
 
     A page that is being executed with the paper profile gets none: it makes them anew, and must not store old
-    ones as its own.
+    ones as its own. What the benchmarks measured no page makes anew.
 
     Args:
-        stem: The chapter's stem.
+        stem: The chapter's stem, or ``benchmarks``.
         root: The book's root; by default found from the working directory.
 
     Returns:
@@ -150,7 +124,7 @@ def load(stem: str, root: Path | None = None) -> Stored | None:
         ResultsError: They are torn, edited or incomplete; the message names the file and what to do.
     """
     root = root or find_root()
-    if root is None or record._page.profile == "paper":
+    if root is None or (record._page.profile == "paper" and stem != BENCHMARKS):
         return None
     return stored.read(root, stem)
 
@@ -264,7 +238,7 @@ def problems(root: Path) -> list[str]:
         stem = folder.name
         if stem == _ROWS:
             continue
-        if not (root / "notebooks" / f"{stem}.ipynb").is_file():
+        if stem != BENCHMARKS and not (root / "notebooks" / f"{stem}.ipynb").is_file():
             found.append(f"results/{stem} is of no chapter: there is no notebooks/{stem}.ipynb")
         try:
             results = stored.read(root, stem)
@@ -272,7 +246,7 @@ def problems(root: Path) -> list[str]:
             found.append(str(error))
             continue
         if results is None:
-            found.append(f"results/{stem} has no {stored.MANIFEST}: make paper CHAPTER={stem} writes it")
+            found.append(f"results/{stem} has no {stored.MANIFEST}: {stored.again(stem)} writes it")
             continue
         known = {stored.MANIFEST, *(name for figure in results.figures.values() for name in figure["files"])}
         strays = sorted(path.name for path in folder.iterdir() if path.name not in known)

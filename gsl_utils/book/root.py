@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-__all__ = ["BookError", "find_root", "require_root"]
+__all__ = ["BENCHMARKS", "BookError", "find_root", "require_root"]
+
+# The folder of the benchmarks, and under results/ that of what they measured: of no chapter.
+BENCHMARKS = "benchmarks"
 
 
 class BookError(Exception):

@@ -1,7 +1,8 @@
-"""Stored results as they stand on the disk: read, and refused when they are not what was written.
+"""Stored results as they stand on the disk: written, read, and refused when they are not what was written.
 
 They are in ``results/<chapter>/``: ``paper.json`` and the figures' files. ``paper.json`` holds the digest of
-each of these files and of itself.
+each of these files and of itself. What the benchmarks measured is in ``results/benchmarks/``, in the same
+form.
 """
 
 from __future__ import annotations
@@ -16,10 +17,10 @@ from typing import Any
 import numpy as np
 
 from gsl_utils.book.encoding import decode_csv
-from gsl_utils.book.root import BookError
+from gsl_utils.book.root import BENCHMARKS, BookError
 from gsl_utils.book.rowfile import from_text
 
-__all__ = ["FORMAT", "MANIFEST", "ResultsError", "Stored", "digest", "read", "seal"]
+__all__ = ["FORMAT", "MANIFEST", "ResultsError", "Stored", "again", "digest", "read", "seal", "write"]
 
 FORMAT = 1
 MANIFEST = "paper.json"
@@ -114,6 +115,15 @@ def _column(entries: list[str]) -> np.ndarray:
     return np.array(entries if any(isinstance(value, str) for value in values) else values)
 
 
+def again(stem: str) -> str:
+    """Return the command that makes results anew.
+
+    Args:
+        stem: The chapter's stem, or ``benchmarks``.
+    """
+    return "make bench" if stem == BENCHMARKS else f"make paper CHAPTER={stem}"
+
+
 def digest(content: bytes) -> str:
     """Return the SHA-256 of some bytes.
 
@@ -139,6 +149,45 @@ def seal(fields: Mapping[str, Any]) -> str:
     return digest(json.dumps(rest, sort_keys=True, ensure_ascii=False, separators=(",", ":")).encode())
 
 
+def write(root: Path, stem: str, fields: Mapping[str, Any], files: Mapping[str, bytes]) -> Path:
+    """Write results, each file as a whole and the manifest last; files of an earlier run go.
+
+    A run that is cut off leaves the old results, or results that ``read`` refuses.
+
+    Args:
+        root: The book's root.
+        stem: The chapter's stem.
+        fields: What the manifest holds beside ``format``, ``chapter`` and ``digest``.
+        files: Name to content: all that the entries under ``figures`` list.
+
+    Returns:
+        The path of the manifest.
+    """
+    sealed = {**fields, "format": FORMAT, "chapter": stem}
+    sealed["digest"] = seal(sealed)
+    manifest = json.dumps(sealed, sort_keys=True, ensure_ascii=False, indent=1, allow_nan=False) + "\n"
+    folder = root / "results" / stem
+    path = folder / MANIFEST
+    listed = _listed(path)
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, content in {**files, path.name: manifest.encode()}.items():
+        draft = folder / f"{name}.tmp"
+        draft.write_bytes(content)
+        draft.replace(folder / name)
+    for name in listed - set(files):
+        (folder / name).unlink(missing_ok=True)
+    return path
+
+
+def _listed(manifest: Path) -> set[str]:
+    """Return the files of an earlier run; a manifest that cannot be read lists none."""
+    try:
+        fields = json.loads(manifest.read_text(encoding="utf-8"))
+        return {Path(name).name for figure in fields["figures"] for name in figure["files"]}
+    except (OSError, ValueError, KeyError, TypeError):
+        return set()
+
+
 def read(root: Path, stem: str) -> Stored | None:
     """Read the stored results of a chapter.
 
@@ -155,7 +204,7 @@ def read(root: Path, stem: str) -> Stored | None:
     folder = root / "results" / stem
     path = folder / MANIFEST
     name = path.relative_to(root).as_posix()
-    remedy = f"bring it back (git checkout -- results/{stem}) or run again (make paper CHAPTER={stem})"
+    remedy = f"bring it back (git checkout -- results/{stem}) or run again ({again(stem)})"
     if not path.is_file():
         return None
     try:
