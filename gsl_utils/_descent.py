@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from gsl_utils._problem import Problem
-from gsl_utils._steps import MARGIN, State, gain, proximal_step, stationarity, suggested_step
+from gsl_utils._steps import State, gain, proximal_step, settled, suggested_step
 from gsl_utils.penalties import Penalty
 
 __all__ = ["Adam", "BacktrackedDescent", "GradientDescent"]
@@ -35,13 +35,11 @@ class _Rated:
             return self.lr
         return self.lr * (1 + math.cos(math.pi * t / self.steps)) / 2
 
-    def settled(
-        self, problem: Problem, penalty: Penalty, state: State, t: int, loss: Tensor, slope: Tensor
-    ) -> Tensor:
-        """Which rows are stationary, asked every so many steps: to ask costs as much as a step."""
-        if not self.tol or t == 0 or t % self.every:
-            return state["done"]
-        return stationarity(problem, penalty, state["z"], loss, slope) <= MARGIN * self.tol
+    def done(self, problem: Problem, penalty: Penalty, state: State, t: int) -> Tensor:
+        """Which rows are stationary before step ``t``, asked every so many steps."""
+        ask = self.tol > 0 and t > 0 and t % self.every == 0
+        asked = torch.full_like(state["done"], ask)
+        return settled(problem, penalty, state["z"], asked, self.tol) if ask else asked
 
 
 @dataclass(frozen=True)
@@ -55,8 +53,8 @@ class GradientDescent(_Rated):
     def step(self, problem: Problem, penalty: Penalty, state: State, t: int) -> State:
         """The state after step ``t``."""
         z = state["z"]
-        loss, slope = problem.loss_and_gradient(z)
-        done = self.settled(problem, penalty, state, t, loss, slope)
+        _, slope = problem.loss_and_gradient(z)
+        done = self.done(problem, penalty, state, t)
         new = z - self.rate(t) * (slope + penalty.gradient(z))
         return {"z": torch.where(done.unsqueeze(-1), z, new), "done": done}
 
@@ -77,8 +75,8 @@ class BacktrackedDescent:
         z = state["z"]
         loss, slope = problem.loss_and_gradient(z)
         new, _, step = proximal_step(problem, penalty, z, loss, slope, 2 * state["step"])
-        done = gain(problem, penalty, z, slope, new, step) <= MARGIN * self.tol
-        return {"z": new, "step": step, "done": done}
+        little = gain(problem, penalty, z, slope, new, step) <= self.tol
+        return {"z": new, "step": step, "done": settled(problem, penalty, new, little, self.tol)}
 
 
 @dataclass(frozen=True)
@@ -96,8 +94,8 @@ class Adam(_Rated):
     def step(self, problem: Problem, penalty: Penalty, state: State, t: int) -> State:
         """The state after step ``t``."""
         z = state["z"]
-        loss, slope = problem.loss_and_gradient(z)
-        done = self.settled(problem, penalty, state, t, loss, slope)
+        _, slope = problem.loss_and_gradient(z)
+        done = self.done(problem, penalty, state, t)
         slope = slope + penalty.gradient(z)
         b1, b2 = self.betas
         age = state["age"] + 1

@@ -86,7 +86,7 @@ def latent_start(
         device = y.device if source is None else source.device
         drawn = torch.randn(batch.numel() * restarts, int(k), generator=source, dtype=y.dtype, device=device)
         return drawn.to(y.device), restarts
-    z0 = _checks.signals("z0", z0, "k").detach()
+    z0 = _checks.signals("z0", z0, "k").detach().clone()  # a copy is no inference tensor
     _checks.same_kind(y=y, z0=z0)
     if k is not None and z0.shape[-1] != k:
         raise ValueError(f"z0 has shape {tuple(z0.shape)}; its last dimension must be G.latent_dim = {k}.")

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from gsl_utils._problem import Problem
-from gsl_utils._steps import MARGIN, State
+from gsl_utils._steps import State, settled
 from gsl_utils.penalties import L2, Penalty
 
 __all__ = ["LevenbergMarquardt"]
@@ -49,10 +49,10 @@ class LevenbergMarquardt:
         move = torch.cholesky_solve(half_slope.unsqueeze(-1), factor).squeeze(-1)
         # What the linearisation promises without its damping, in the measure of the other methods.
         promised = ((half_slope * move).sum(-1) * (1 + state["damping"])).clamp(min=0).sqrt()
-        settled = promised <= MARGIN * self.tol * problem.scale
+        still = settled(problem, penalty, z, promised <= self.tol * problem.scale, self.tol)
         trial = z - move
         objective = problem.loss(trial) + penalty.value(trial)
-        better = (objective < state["objective"]) & (failed == 0) & ~settled
+        better = (objective < state["objective"]) & (failed == 0) & ~still
         damping = state["damping"] * torch.where(better, _LESS, _MORE)
         return {
             "z": torch.where(better.unsqueeze(-1), trial, z),
@@ -61,7 +61,7 @@ class LevenbergMarquardt:
             "curvature": curvature,
             "stale": better,
             "damping": damping.clamp(min=torch.finfo(z.dtype).eps),
-            "done": settled | (damping > _MOST),
+            "done": still | (damping > _MOST),
         }
 
 

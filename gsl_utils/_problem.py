@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
-from gsl_utils._jacobian import Columns, Generator, pushed
-from gsl_utils._matrices import Matrices
+from gsl_utils._jacobian import Generator, Tangents
+from gsl_utils._matrices import Matrices, OneForAll
 
 __all__ = ["Problem"]
+
+# A Jacobian has a row for each latent coordinate: how many blocks of rows one may fill.
+_JACOBIAN_BLOCKS = 16
 
 
 @dataclass(frozen=True, eq=False)
@@ -18,7 +22,8 @@ class Problem:
     """One row per problem: ``||y - A G(z)||^2``, or ``|| |A G(z)| - y ||^2`` where ``amplitude`` is set.
 
     ``y`` is ``(P, m)``. ``scale (P,)`` is the length that gains are measured by. G's weights are constants:
-    it is only ever differentiated in z, which costs nothing for them and leaves nothing behind.
+    it is only ever differentiated in z, which costs nothing for them and leaves nothing behind. G sees
+    ``block`` rows at a time.
     """
 
     G: Generator
@@ -26,27 +31,56 @@ class Problem:
     y: Tensor
     scale: Tensor
     amplitude: bool
-    columns: Columns | None = None
+    block: int
+    tangents: Tangents
 
     def select(self, rows: Tensor) -> Problem:
         """The chosen problems, in ascending order."""
         return replace(self, A=self.A.select(rows), y=self.y[rows], scale=self.scale[rows])
 
-    def residual(self, x: Tensor) -> tuple[Tensor, Tensor | None]:
+    def residual(self, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor | None]:
         """What is left unexplained, and for amplitudes the signs that were lost."""
         u = self.A.forward(x)
-        return (u.abs() - self.y, u.sign()) if self.amplitude else (u - self.y, None)
+        return (u.abs() - y, u.sign()) if self.amplitude else (u - y, None)
 
     def loss(self, z: Tensor) -> Tensor:
         """The data term of every row."""
-        return self.residual(self.G(z))[0].square().sum(-1)
+        parts = [self.residual(self.G(part), y)[0].square().sum(-1) for part, y in self._parts(z)]
+        return _joined(parts)
 
     def loss_and_gradient(self, z: Tensor) -> tuple[Tensor, Tensor]:
         """The data term and its gradient: only G is differentiated automatically, the rest is products."""
+        losses, slopes = zip(*(self._loss_and_gradient(part, y) for part, y in self._parts(z)), strict=True)
+        return _joined(losses), _joined(slopes)
+
+    def measured(self, z: Tensor, direction: Tensor) -> Tensor:
+        """How the measurements ``(P, m)`` change along a direction."""
+        return self.A.forward(self.tangents.along(z, direction))
+
+    def residual_and_jacobian(self, z: Tensor) -> tuple[Tensor, Tensor]:
+        """The residual ``(P, m)`` and its Jacobian, transposed: ``(P, k, m)``."""
+        size = max(1, _JACOBIAN_BLOCKS * self.block // z.shape[-1])
+        if len(z) > size:
+            some = torch.arange(len(z), device=z.device).split(size)
+            parts = [self.select(rows).residual_and_jacobian(z[rows]) for rows in some]
+            residuals, jacobians = zip(*parts, strict=True)
+            return torch.cat(residuals), torch.cat(jacobians)
+        r, signs = self.residual(self.G(z), self.y)
+        jacobian = self.A.forward(self.tangents.columns(z))
+        return r, jacobian if signs is None else signs.unsqueeze(-2) * jacobian
+
+    def _parts(self, z: Tensor) -> list[tuple[Tensor, Tensor]]:
+        """Equal parts of the rows, none larger than a block; matrices of their own keep the rows together."""
+        if len(z) <= self.block or not isinstance(self.A, OneForAll):
+            return [(z, self.y)]
+        count = -(-len(z) // self.block)
+        return list(zip(z.chunk(count), self.y.chunk(count), strict=True))
+
+    def _loss_and_gradient(self, z: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
         z = z.detach().requires_grad_(True)
         with torch.enable_grad():
             x = self.G(z)
-        r, signs = self.residual(x.detach())
+        r, signs = self.residual(x.detach(), y)
         loss = r.square().sum(-1)
         if not x.requires_grad:
             return loss, torch.zeros_like(z)
@@ -54,13 +88,6 @@ class Problem:
         (slope,) = torch.autograd.grad(x, z, pulled, materialize_grads=True)
         return loss, 2 * slope
 
-    def measured(self, z: Tensor, direction: Tensor) -> Tensor:
-        """How the measurements ``(P, m)`` change along a direction."""
-        return self.A.forward(pushed(self.G, z, direction))
 
-    def residual_and_jacobian(self, z: Tensor) -> tuple[Tensor, Tensor]:
-        """The residual ``(P, m)`` and its Jacobian, transposed: ``(P, k, m)``."""
-        r, signs = self.residual(self.G(z))
-        assert self.columns is not None
-        jacobian = self.A.forward(self.columns(self.G, z))
-        return r, jacobian if signs is None else signs.unsqueeze(-2) * jacobian
+def _joined(parts: Sequence[Tensor]) -> Tensor:
+    return parts[0] if len(parts) == 1 else torch.cat(tuple(parts))

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from gsl_utils._problem import Problem
-from gsl_utils._steps import MARGIN, State, gain, proximal_step, suggested_step
+from gsl_utils._steps import State, gain, proximal_step, rounding, settled, suggested_step
 from gsl_utils.penalties import Penalty
 
 __all__ = ["ProximalGradient"]
@@ -18,7 +18,7 @@ _GROWTH = 1.1  # a step that was cut at a steep place may grow again
 
 @dataclass(frozen=True)
 class ProximalGradient:
-    """The accelerated method of Beck and Teboulle; where the objective would rise, momentum is dropped."""
+    """The accelerated method of Beck and Teboulle, with the restarts of O'Donoghue and Candes."""
 
     tol: float
     step0: float | None
@@ -44,18 +44,21 @@ class ProximalGradient:
         loss, slope = problem.loss_and_gradient(ahead)
         new, new_loss, step = proximal_step(problem, penalty, ahead, loss, slope, _GROWTH * state["step"])
         objective = new_loss + penalty.value(new)
-        worse = ~(objective <= state["objective"])
+        # Up to rounding, or single precision would end long before it is stationary.
+        worse = ~(objective <= state["objective"] + rounding(problem, new_loss))
         following = (1 + (1 + 4 * momentum.square()).sqrt()) / 2
-        # Without momentum a step that does not descend is lost in rounding: nothing more can be gained.
+        # A step that rises also without momentum: there is no way down.
         exhausted = worse & (momentum == 1)
-        settled = gain(problem, penalty, ahead, slope, new, step) <= MARGIN * self.tol
+        little = ~worse & (gain(problem, penalty, ahead, slope, new, step) <= self.tol)
+        # Momentum that points uphill is dropped before it does harm; what harm it did is taken back.
+        uphill = ((ahead - new) * (new - z)).sum(-1) > 0
+        push = torch.where(uphill, 0, (momentum - 1) / following)
         back = worse.unsqueeze(-1)
-        overshoot = ((momentum - 1) / following).unsqueeze(-1) * (new - z)
         return {
             "z": torch.where(back, z, new),
-            "ahead": torch.where(back, z, new + overshoot),
-            "momentum": torch.where(worse, 1, following),
+            "ahead": torch.where(back, z, new + push.unsqueeze(-1) * (new - z)),
+            "momentum": torch.where(worse | uphill, 1, following),
             "step": step,
             "objective": torch.where(worse, state["objective"], objective),
-            "done": exhausted | (settled & ~worse),
+            "done": exhausted | settled(problem, penalty, new, little, self.tol),
         }

@@ -11,12 +11,13 @@ from gsl_utils._problem import Problem
 from gsl_utils.penalties import Penalty
 
 __all__ = [
-    "MARGIN",
     "Method",
     "State",
     "curvature_along",
     "gain",
     "proximal_step",
+    "rounding",
+    "settled",
     "stationarity",
     "suggested_step",
 ]
@@ -24,9 +25,8 @@ __all__ = [
 # One row per problem in every tensor. Always there: "z"; "done", which rows can gain nothing more.
 State = dict[str, Tensor]
 
-# The share of the tolerance at which a method stops by its own measure: the returned point is measured again,
-# by another step, and the two should agree.
-MARGIN = 0.25
+# The share of the tolerance at which a row is done: measured again, among other rows, it differs by rounding.
+_MARGIN = 0.9
 _MAX_CUTS = 40
 _DEEPEST_CUT = 1 / 16
 
@@ -49,8 +49,7 @@ def proximal_step(
     Returns the new points, their losses and the steps ``(P,)`` that were taken. A row that no step serves
     stays.
     """
-    # A loss is only known up to the rounding of the measurements that it compares.
-    slack = 8 * torch.finfo(z.dtype).eps * (loss + loss.sqrt() * problem.scale)
+    slack = rounding(problem, loss)
     step, new, new_loss = step.clone(), z.clone(), loss.clone()
     rows = torch.arange(len(z), device=z.device)
     for _ in range(_MAX_CUTS):
@@ -58,22 +57,31 @@ def proximal_step(
         trial = penalty.prox(z - t.unsqueeze(-1) * slope, t.unsqueeze(-1))
         trial_loss = problem.loss(trial)
         change = trial - z
-        moved = change.square().sum(-1)
+        bound = change.square().sum(-1) / (2 * t)
         excess = trial_loss - loss - (slope * change).sum(-1)
-        good = excess <= moved / (2 * t) + slack
+        # Where rounding hides what the losses say, the gradients are asked.
+        hidden = (bound < slack).nonzero().squeeze(-1)
+        if len(hidden):
+            _, slope_there = problem.select(hidden).loss_and_gradient(trial[hidden])
+            excess[hidden] = ((slope_there - slope[hidden]) * change[hidden]).sum(-1) / 2
+        good = excess <= bound
         taken = rows[good]
         new[taken], new_loss[taken] = trial[good], trial_loss[good]
         left = (~good).nonzero().squeeze(-1)
         if not len(left):
             break
         # The step that would have been safe for a parabola through what was seen.
-        safe = moved / (2 * excess * t)
-        cut = safe.nan_to_num(nan=_DEEPEST_CUT).clamp(_DEEPEST_CUT, 1 / 2)
+        cut = (bound / excess).nan_to_num(nan=_DEEPEST_CUT).clamp(_DEEPEST_CUT, 1 / 2)
         rows = rows[left]
         step[rows] *= cut[left]
         problem, penalty = problem.select(left), penalty.select(left)
         z, loss, slope, slack = z[left], loss[left], slope[left], slack[left]
     return new, new_loss, step
+
+
+def rounding(problem: Problem, loss: Tensor) -> Tensor:
+    """How well a loss is known, given the rounding of the measurements that it compares."""
+    return 8 * torch.finfo(loss.dtype).eps * (loss + loss.sqrt() * problem.scale)
 
 
 def gain(problem: Problem, penalty: Penalty, z: Tensor, slope: Tensor, new: Tensor, step: Tensor) -> Tensor:
@@ -90,21 +98,39 @@ def gain(problem: Problem, penalty: Penalty, z: Tensor, slope: Tensor, new: Tens
 
 def curvature_along(problem: Problem, z: Tensor, direction: Tensor) -> Tensor:
     """The curvature of the linearised data term along a direction; zero along the zero direction."""
+    direction, _ = _normed(direction)
     length = direction.square().sum(-1)
     return 2 * problem.measured(z, direction).square().sum(-1) / torch.where(length > 0, length, 1)
 
 
+def _normed(direction: Tensor) -> tuple[Tensor, Tensor]:
+    """A direction with its largest entry 1, lest its square leave the dtype's range, and that entry."""
+    peak = direction.abs().amax(-1)
+    peak = torch.where(peak > 0, peak, 1)
+    return direction / peak.unsqueeze(-1), peak
+
+
 def stationarity(problem: Problem, penalty: Penalty, z: Tensor, loss: Tensor, slope: Tensor) -> Tensor:
     """What the best step along the gradient would gain, see ``gain``: zero at stationary points only."""
-    steepest = slope + penalty.gradient(z)
+    steepest, peak = _normed(slope + penalty.gradient(z))
     length = steepest.square().sum(-1)
     # No step can gain more than everything: that bounds it where no curvature does.
-    most = 2 * (loss + penalty.value(z)) / torch.where(length > 0, length, 1)
+    most = 2 * (loss + penalty.value(z)) / peak / peak / torch.where(length > 0, length, 1)
     curvature = curvature_along(problem, z, steepest)
     step = torch.where(curvature * most > 1, 1 / curvature, most)
     step = torch.where(step > 0, step, 1)
     new = penalty.prox(z - step.unsqueeze(-1) * slope, step.unsqueeze(-1))
     return gain(problem, penalty, z, slope, new, step)
+
+
+def settled(problem: Problem, penalty: Penalty, z: Tensor, asked: Tensor, tol: float) -> Tensor:
+    """Which of the rows that are ``asked`` about are stationary at ``z``; to ask costs as much as a step."""
+    rows = asked.nonzero().squeeze(-1)
+    if not len(rows):
+        return asked
+    problem, penalty, z = problem.select(rows), penalty.select(rows), z[rows]
+    found = stationarity(problem, penalty, z, *problem.loss_and_gradient(z)) <= _MARGIN * tol
+    return asked.index_copy(0, rows, found)
 
 
 def suggested_step(problem: Problem, penalty: Penalty, z: Tensor, slope: Tensor) -> Tensor:

@@ -102,7 +102,7 @@ def test_levenberg_marquardt_agrees_with_scipy():
 
 @pytest.mark.parametrize(("method", "penalty"), PAIRS)
 @pytest.mark.parametrize("own_matrix", [False, True])
-@pytest.mark.parametrize("steps", [3, 40])
+@pytest.mark.parametrize("steps", [1, 3, 12])
 def test_signals_never_leak(method, penalty, own_matrix, steps):
     A = normal(5, 7, 12, seed=1) if own_matrix else normal(7, 12, seed=1)
     y = (A @ curved(normal(5, 4, seed=2)).unsqueeze(-1)).squeeze(-1)
@@ -111,7 +111,7 @@ def test_signals_never_leak(method, penalty, own_matrix, steps):
     together = recover(curved, A, y, z0=z0, **keep)
     for i in (0, 3):
         alone = recover(curved, A[i] if own_matrix else A, y[i], z0=z0[i], **keep)
-        torch.testing.assert_close(alone.z, together.z[i], rtol=1e-8, atol=1e-8)
+        torch.testing.assert_close(alone.z, together.z[i], rtol=1e-10, atol=1e-10)
         assert int(alone.n_iter) == int(together.n_iter[i])
 
 
@@ -271,7 +271,7 @@ def test_a_weight_per_signal_and_per_coordinate(linear):
     found = recover(identity, A, y, penalty=L1(weight), method="prox", z0=start(20), steps=3000)
     for i in range(6):
         alone = recover(identity, A, y[i], penalty=L1(weight[i]), method="prox", z0=start(20), steps=3000)
-        torch.testing.assert_close(found.z[i], alone.z, atol=1e-7, rtol=0)
+        torch.testing.assert_close(found.z[i], alone.z, atol=1e-6, rtol=0)
 
 
 REFUSALS = [
