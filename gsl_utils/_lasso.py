@@ -37,8 +37,10 @@ def lasso(
     .. math:: \min_x\ \tfrac12\|y - Ax\|_2^2 + \lambda\|x\|_1 \qquad (\text{and } x \ge 0 \text{ if asked})
 
     Accelerated proximal gradient with restarts finds the support; on it, Newton steps of the optimality
-    conditions solve a linear system, which is exact once support and signs are right. A signal stops when its
-    duality gap is at most ``tol`` times its objective, and then leaves the batch.
+    conditions solve a linear system, which is exact once support and signs are right. Signals that the gradient
+    leads there too slowly are finished by an interior point method. A signal stops when its duality gap is at
+    most ``tol`` times its objective, and then leaves the batch. Certificates and linear systems are computed in
+    float64 whatever the dtype of y, and the result is rounded to the latter.
 
     Args:
         A: The matrix ``(m, n)``, or one per signal ``(..., m, n)``.
@@ -47,7 +49,7 @@ def lasso(
             :math:`\max_i|A^\top y|_i` the solution is zero.
         nonnegative: Whether the entries of x must be non-negative.
         tol: The relative duality gap to reach, positive.
-        max_iter: The most iterations.
+        max_iter: The most iterations, of both kinds together.
 
     Returns:
         A recovery whose ``objective`` is the number above and whose ``gap`` bounds its distance from the
