@@ -223,8 +223,10 @@ def write_tiny():
         for name, body in bodies.items():
             (root / "book" / f"{name}.md").write_text(PAGE.format(title=name.capitalize(), body=body))
         (root / "notebooks").mkdir()
-        for folder in ("book", "notebooks"):
-            nbformat.write(_chapter(), root / folder / "01_classical_cs.ipynb")
+        chapter = _chapter()
+        nbformat.write(chapter, root / "notebooks" / "01_classical_cs.ipynb")
+        del chapter.metadata["myst"]
+        nbformat.write(chapter, root / "book" / "01_classical_cs.ipynb")
         return root
 
     return write

@@ -14,8 +14,9 @@ import yaml
 from gsl_utils.book.schema import VERDICTS
 from gsl_utils.book.site import facts, offline, theme
 from gsl_utils.book.site.api import documented_modules
-from gsl_utils.book.site.bundle_links import links_html, set_data_aside
+from gsl_utils.book.site.bundle_links import links_html
 from gsl_utils.book.site.citation import bibtex, plain
+from gsl_utils.book.site.page_source import prepare
 from gsl_utils.book.site.polish import polish, svg_size
 from gsl_utils.book.site.serve import SiteServer
 
@@ -169,9 +170,18 @@ def test_links_under_a_figure_name_each_file_that_there_is(tmp_path):
         links_html("book/01_a", folder, "other")
 
 
-def test_only_the_books_own_outputs_are_set_aside():
-    start, end = '{"cells": [{"outputs": [{"data": {', '"text/plain": "x"}}]}, {}]}'
-    assert set_data_aside(f'{start}"application/vnd.gsl.claim+json": "", {end}') == start + end
+def test_a_page_is_read_without_what_only_programs_read_and_with_what_its_notebook_says():
+    start, middle, end = (
+        '{"cells": [{"outputs": [{"data": {',
+        '"text/plain": "x"}}]}, {}], "metadata": {',
+        "}}",
+    )
+    own = '"application/vnd.gsl.claim+json": "", '
+    assert prepare(start + own + middle + end, None) == start + middle + end
+    said = '"myst": {"html_meta": {"description": "A chapter."}}'
+    notebook = f'{{"metadata": {{"kernelspec": {{}}, {said}}}}}'
+    assert prepare(start + middle + end, notebook) == start + middle + said + end
+    assert prepare(start + middle + '"myst": {}' + end, notebook) == start + middle + '"myst": {}' + end
 
 
 def test_the_citation_is_the_one_of_the_citation_file():

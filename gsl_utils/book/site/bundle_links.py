@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["FILES", "copy_figures", "links_html", "set_data_aside", "setup"]
+__all__ = ["FILES", "copy_figures", "links_html", "setup"]
 
 import json
 import shutil
@@ -17,10 +17,6 @@ from gsl_utils.book.site.markup import element, relative
 
 # The ending of each file of a bundle, and what the link to it says.
 FILES = {"svg": "Picture (SVG)", "csv": "numbers (CSV)", "npz": "arrays (NPZ)", "json": "description (JSON)"}
-
-
-# What the pages carry for programs: records of claims and bundles of figures.
-OWN_TYPES = "application/vnd.gsl."
 
 
 def links_html(page: str, folder: Path, name: str) -> str:
@@ -55,29 +51,6 @@ def _names(output: dict[str, Any]) -> list[str]:
     return [] if payload is None else [json.loads("".join(payload))["name"]]
 
 
-def set_data_aside(text: str) -> str:
-    """Drop from a page's source what only programs read: outputs that the renderer could not show.
-
-    Args:
-        text: A notebook.
-
-    Returns:
-        The notebook without outputs of the book's own MIME types.
-    """
-    notebook = json.loads(text)
-    for cell in notebook["cells"]:
-        for output in cell.get("outputs", []):
-            data = output.get("data", {})
-            for mime in [mime for mime in data if mime.startswith(OWN_TYPES)]:
-                del data[mime]
-    return json.dumps(notebook, ensure_ascii=False)
-
-
-def _read_source(app: Sphinx, page: str, source: list[str]) -> None:
-    if Path(app.env.doc2path(page)).suffix == ".ipynb":
-        source[0] = set_data_aside(source[0])
-
-
 def _add_links(app: Sphinx, doctree: nodes.document) -> None:
     page = app.env.docname
     source = Path(app.env.doc2path(page))
@@ -100,7 +73,6 @@ def _when_finished(app: Sphinx, error: Exception | None) -> None:
 
 def setup(app: Sphinx) -> dict[str, Any]:
     """Register with Sphinx."""
-    app.connect("source-read", _read_source)
     app.connect("doctree-read", _add_links)
     app.connect("build-finished", _when_finished)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

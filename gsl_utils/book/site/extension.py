@@ -18,6 +18,7 @@ PARTS = (
     "claims_box",
     "errata",
     "ledger_table",
+    "page_source",
     "polish",
     "run_times",
 )

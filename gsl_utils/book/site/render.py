@@ -30,6 +30,7 @@ LOCK = Path("_build") / "render.lock"
 FILES = ("_config.yml", "_toc.yml", "references.bib", "CITATION.cff", "constraints.txt")
 FOLDERS = {
     "book": (".md", ".ipynb", ".css", ".js", ".svg"),
+    "notebooks": (".ipynb",),
     "claims": (".yml",),
     "results": (".json", ".csv", ".svg"),
     "gsl_utils": (".py",),
