@@ -63,6 +63,16 @@ def test_a_page_is_its_notebook_with_outputs_and_the_injected_parameters():
     assert differences(source_notebook(), page) == []
 
 
+def test_a_description_reaches_the_page():
+    source, executed = source_notebook(), executed_notebook([])
+    source.metadata.myst = {"html_meta": {"description": "What it is about."}}
+    page = build_page(source, executed, {})
+    assert page.metadata.myst == source.metadata.myst
+    assert differences(source, page) == []
+    source.metadata.myst = {"html_meta": {"description": "Another."}}
+    assert differences(source, page) == ["it has another description"]
+
+
 def test_what_differs_between_runs_does_not_reach_the_page():
     first, second = (page_with([shown("a")], run=run) for run in ("one", "two"))
     assert nbformat.writes(first) == nbformat.writes(second)

@@ -114,7 +114,7 @@ def _module_trees(folder: Path) -> list[ast.Module]:
 def _notebook_digest(notebook: Mapping[str, Any]) -> str:
     fields = ("cell_type", "id", "metadata", "source", "attachments")
     cells = [{field: cell[field] for field in fields if field in cell} for cell in notebook["cells"]]
-    return sha256(json.dumps(cells, sort_keys=True).encode())
+    return sha256(json.dumps([cells, notebook.get("metadata", {}).get("myst")], sort_keys=True).encode())
 
 
 def _constraints_digest(root: Path) -> str:

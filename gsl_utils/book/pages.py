@@ -52,7 +52,9 @@ def build_page(source: NotebookNode, executed: NotebookNode, gsl: Mapping[str, A
         cell.metadata["tags"] = ["injected-parameters"]
         _take_outputs(cell, executed.cells[injected])
         cells.insert(parameters + 1, cell)
-    metadata = nbformat.from_dict({**copy.deepcopy(_METADATA), "gsl": dict(gsl)})
+    # What the notebook says of itself to the site: its description.
+    said = {"myst": source.metadata["myst"]} if "myst" in source.metadata else {}
+    metadata = nbformat.from_dict({**copy.deepcopy({**_METADATA, **said}), "gsl": dict(gsl)})
     return nbformat.v4.new_notebook(cells=cells, metadata=metadata, nbformat_minor=5)
 
 
@@ -94,7 +96,8 @@ def differences(source: Mapping[str, Any], page: Mapping[str, Any]) -> list[str]
         One phrase per difference, such as ``"cell 3 has another source"``; empty where they agree.
     """
     ours = [cell for cell in page["cells"] if cell["id"] != INJECTED_ID]
-    found = []
+    same = source["metadata"].get("myst") == page["metadata"].get("myst")
+    found = [] if same else ["it has another description"]
     for number, (cell, twin) in enumerate(zip(source["cells"], ours, strict=False), start=1):
         for field in ("cell_type", "id", "source", "metadata"):
             if cell[field] != twin[field]:
