@@ -55,9 +55,8 @@ def basis_pursuit(A: Tensor, y: Tensor, *, tol: float = 1e-6, max_iter: int = 30
         TypeError: An argument has the wrong type, or dtypes or devices differ.
         ValueError: Shapes do not fit, entries are not finite, or an option is out of range.
 
-    Sources: Chen, Donoho and Saunders (1998), eq. (1.2), and their section 4 for the interior point; Mehrotra
-        (1992)
-    for its steps; Eckstein and Bertsekas (1992) for the splitting. Taught in chapter 1.
+    Sources: Chen, Donoho and Saunders (1998), who solved it by an interior point too; Mehrotra (1992) for the
+    steps of ours; Eckstein and Bertsekas (1992) for the splitting. Taught in chapter 1.
 
     >>> import torch
     >>> A = torch.tensor([[1.0, 0.0, 0.6], [0.0, 1.0, 0.8]], dtype=torch.float64)

@@ -55,7 +55,7 @@ def omp(A: Tensor, y: Tensor, k: int) -> Recovery:
         ValueError: Shapes do not fit, entries are not finite, or ``k`` is out of range.
 
     Sources: Pati, Rezaiifar and Krishnaprasad (1993); Tropp and Gilbert (2007), algorithm 3. Taught in
-        chapter 1.
+    chapter 1.
 
     >>> import torch
     >>> A = torch.tensor([[1.0, 0.0, 3.0], [0.0, 1.0, 4.0]], dtype=torch.float64)

@@ -37,10 +37,10 @@ def lasso(
     .. math:: \min_x\ \tfrac12\|y - Ax\|_2^2 + \lambda\|x\|_1 \qquad (\text{and } x \ge 0 \text{ if asked})
 
     Accelerated proximal gradient with restarts finds the support; on it, Newton steps of the optimality
-    conditions solve a linear system, which is exact once support and signs are right. Signals that the gradient
-    leads there too slowly are finished by an interior point method. A signal stops when its duality gap is at
-    most ``tol`` times its objective, and then leaves the batch. Certificates and linear systems are computed in
-    float64 whatever the dtype of y, and the result is rounded to the latter.
+    conditions solve a linear system, which is exact once support and signs are right. Signals that the
+    gradient leads there too slowly are finished by an interior point method. A signal stops when its duality
+    gap is at most ``tol`` times its objective, and then leaves the batch. Certificates and linear systems are
+    computed in float64 whatever the dtype of y, and the result is rounded to the latter.
 
     Args:
         A: The matrix ``(m, n)``, or one per signal ``(..., m, n)``.
@@ -60,8 +60,7 @@ def lasso(
         ValueError: Shapes do not fit, entries are not finite, or an option is out of range.
 
     Sources: Tibshirani (1996); Beck and Teboulle (2009) for the iteration, O'Donoghue and Candès (2015) for
-        its
-    restart. Taught in chapter 1.
+    its restart, Mehrotra (1992) for the interior point. Taught in chapter 1.
 
     >>> import torch
     >>> A = torch.tensor([[1.0, 0.0, 0.6], [0.0, 1.0, 0.8]], dtype=torch.float64)

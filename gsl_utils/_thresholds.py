@@ -56,7 +56,7 @@ def hard_threshold(u: Tensor, s: int) -> Tensor:
         TypeError: ``u`` is not a tensor of floats, or ``s`` is not an integer.
         ValueError: ``s`` is out of range, or ``u`` is empty or not finite.
 
-    Source: Blumensath and Davies (2009), eq. (2.2). Taught in chapter 1.
+    Source: Blumensath and Davies (2009). Taught in chapter 1.
 
     >>> hard_threshold(torch.tensor([3.0, -0.5, -2.0]), 2)
     tensor([ 3.,  0., -2.])

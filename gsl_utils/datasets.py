@@ -81,8 +81,7 @@ def load(
         ImportError: A package of the ``book`` extra is needed and missing.
 
     Sources: Alpaydin and Kaynak (1998); LeCun, Cortes and Burges (1998); Xiao, Rasul and Vollgraf (2017).
-        First used
-    in chapter 1.
+    First used in chapter 1.
 
     >>> images, labels = load("digits", "test", 2)
     >>> images.shape, labels.tolist(), float(images.max())

@@ -154,6 +154,9 @@ def test_rip_lower_bound_is_one_and_the_search_finds_more(s):
     assert drawn <= found + 1e-12
     assert found <= exact + 1e-12
     assert found >= 0.9 * exact
+    unmoved = float(rip_lower_bound(A, s, trials=2, steps=0, generator=source()))
+    moved = float(rip_lower_bound(A, s, trials=2, generator=source()))
+    assert moved > unmoved if s == 4 else moved >= unmoved
 
 
 def test_rip_lower_bound_looks_at_both_ends():
