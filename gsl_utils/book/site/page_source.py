@@ -17,7 +17,7 @@ OWN_TYPES = "application/vnd.gsl."
 def prepare(page: str, notebook: str | None) -> str:
     """Make a page readable for the renderer.
 
-    Outputs that only programs read are dropped: it would warn that it cannot show them. What the notebook says
+    Outputs that only programs read are dropped: it would warn about them. What the notebook says
     to the renderer (its description) is added: a page is made of cells and results and does not repeat it.
 
     Args:
