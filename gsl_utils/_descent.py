@@ -76,7 +76,8 @@ class BacktrackedDescent:
         loss, slope = problem.loss_and_gradient(z)
         new, _, step = proximal_step(problem, penalty, z, loss, slope, 2 * state["step"])
         little = gain(problem, penalty, z, slope, new, step) <= self.tol
-        return {"z": new, "step": step, "done": settled(problem, penalty, new, little, self.tol)}
+        done = (step == 0) | settled(problem, penalty, new, little, self.tol)
+        return {"z": new, "step": step, "done": done}
 
 
 @dataclass(frozen=True)

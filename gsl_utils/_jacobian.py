@@ -73,7 +73,7 @@ def _forward_mode(G: Generator, z: Tensor) -> Tensor:
     def column(direction: Tensor) -> Tensor:
         return torch.func.jvp(G, (z,), (direction.expand_as(z),))[1]
 
-    return torch.func.vmap(column, out_dims=1)(torch.eye(z.shape[-1], dtype=z.dtype, device=z.device))
+    return torch.func.vmap(column)(torch.eye(z.shape[-1], dtype=z.dtype, device=z.device)).movedim(0, 1)
 
 
 def _is_twice_differentiable(G: Generator, z: Tensor, direction: Tensor) -> bool:

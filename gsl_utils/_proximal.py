@@ -33,7 +33,7 @@ class ProximalGradient:
             "z": z,
             "ahead": z,
             "momentum": ones,
-            "step": step,
+            "step": torch.where(step > 0, step, state["step"]),
             "objective": loss + penalty.value(z),
             "done": torch.zeros(len(z), dtype=torch.bool, device=z.device),
         }
@@ -45,7 +45,7 @@ class ProximalGradient:
         new, new_loss, step = proximal_step(problem, penalty, ahead, loss, slope, _GROWTH * state["step"])
         objective = new_loss + penalty.value(new)
         # Up to rounding, or single precision would end long before it is stationary.
-        worse = ~(objective <= state["objective"] + rounding(problem, new_loss))
+        worse = ~(objective <= state["objective"] + rounding(problem, new_loss)) | (step == 0)
         following = (1 + (1 + 4 * momentum.square()).sqrt()) / 2
         # A step that rises also without momentum: there is no way down.
         exhausted = worse & (momentum == 1)

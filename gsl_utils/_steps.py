@@ -46,8 +46,8 @@ def proximal_step(
 ) -> tuple[Tensor, Tensor, Tensor]:
     """One proximal gradient step of every row, cut until the quadratic model bounds the loss.
 
-    Returns the new points, their losses and the steps ``(P,)`` that were taken. A row that no step serves
-    stays.
+    Returns the new points, their losses and the steps ``(P,)`` that were taken: 0 for a row that no step
+    serves, which stays.
     """
     slack = rounding(problem, loss)
     step, new, new_loss = step.clone(), z.clone(), loss.clone()
@@ -76,6 +76,8 @@ def proximal_step(
         step[rows] *= cut[left]
         problem, penalty = problem.select(left), penalty.select(left)
         z, loss, slope, slack = z[left], loss[left], slope[left], slack[left]
+    else:
+        step[rows] = 0
     return new, new_loss, step
 
 
