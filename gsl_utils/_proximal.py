@@ -33,7 +33,7 @@ class ProximalGradient:
             "z": z,
             "ahead": z,
             "momentum": ones,
-            "step": torch.where(step > 0, step, state["step"]),
+            "step": step,
             "objective": loss + penalty.value(z),
             "done": torch.zeros(len(z), dtype=torch.bool, device=z.device),
         }
@@ -58,7 +58,7 @@ class ProximalGradient:
             "z": torch.where(back, z, new),
             "ahead": torch.where(back, z, new + push.unsqueeze(-1) * (new - z)),
             "momentum": torch.where(worse | uphill, 1, following),
-            "step": step,
+            "step": torch.where(step > 0, step, state["step"]),
             "objective": torch.where(worse, state["objective"], objective),
             "done": exhausted | settled(problem, penalty, new, little, self.tol),
         }
