@@ -93,6 +93,25 @@ def test_numbers_are_written_for_readers(value, written):
     assert facts.number(value) == written
 
 
+@pytest.mark.parametrize(
+    ("value", "ends", "written"),
+    [
+        (0.9883, (0.9562, 1.0204), ("0.988", "[0.956, 1.020]")),
+        (0.97, (0.93, 1.02), ("0.970", "[0.930, 1.020]")),
+        (12.3456, (10.0, 14.5), ("12.3", "[10.0, 14.5]")),
+        (5123.4, (5000.0, 5200.0), ("5123", "[5000, 5200]")),
+        (-0.2, (-0.5, -0.1), ("−0.20", "[−0.50, −0.10]")),
+        (0.25, (0.25, 0.25), ("0.25", "[0.25, 0.25]")),
+        (0.01, (-0.0004, 0.02), ("0.0100", "[−0.0004, 0.0200]")),
+        (0.01, (0.0, 0.02), ("0.010", "[0.000, 0.020]")),
+        (3.0e-9, (1e-9, 5e-9), ("3 × 10<sup>−9</sup>", "[1 × 10<sup>−9</sup>, 5 × 10<sup>−9</sup>]")),
+        (2.0, (1.0, math.inf), ("2", "[1, ∞]")),
+    ],
+)
+def test_a_value_has_the_decimals_that_its_interval_is_worth(value, ends, written):
+    assert facts.with_interval(value, ends) == written
+
+
 @pytest.mark.parametrize("word", VERDICTS)
 def test_each_verdict_has_its_word_a_sign_that_is_not_read_aloud_and_a_colour(word):
     html = facts.verdict(word)
@@ -154,6 +173,8 @@ def test_a_page_is_polished_and_nothing_else_is_touched():
     ):
         assert polish(kept, size) == kept
     assert polish('<p>\n <script defer src="../s/fontawesome.js?d=1"></script></p>', size) == "<p></p>"
+    assert polish('<section class="a" id="proof-content">', size) == '<section class="a">'
+    assert polish('<div class="proof" id="thm-nsp">', size) == '<div class="proof" id="thm-nsp">'
     assert polish('<div role="doc-biblioentry">', size) == '<div role="listitem">'
 
 

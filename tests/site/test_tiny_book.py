@@ -130,7 +130,7 @@ def test_the_claims_box_says_what_was_measured_and_the_verdicts_in_words(page):
     assert "≈ not settled (half the tolerance)" in words(noise)
     assert "✓ reproduced (double the tolerance)" in words(noise)
     row = [words(cell) for cell in noise.select("tbody td")]
-    assert row == ["quick, 10 seeds", "slope", "0.97", "[0.93, 1.02]", "0.2", "[0.1, 0.3]"]
+    assert row == ["quick, 10 seeds", "slope", "0.970", "[0.930, 1.020]", "0.20", "[0.10, 0.30]"]
     assert all(head["scope"] == "col" for head in noise.select("thead th"))
     assert "too few rows; a small slope ( slope < 0.5 )" in words(noise.details)
     assert words(p0.h3) == "cs-p0 ✓ reproduced after correction"
@@ -156,7 +156,9 @@ def test_the_ledger_has_a_row_for_each_claim_with_what_the_script_needs(page):
     noise, _, tight = rows
     assert noise.select_one('[data-label="Chapter"] a')["href"] == "01_classical_cs.html#claim-cs-noise"
     assert tight.select_one('[data-label="Chapter"] a') is None
-    assert words(noise.select_one('[data-label="Measured"]')) == "0.97 [0.93, 1.02] control 0.2 [0.1, 0.3]"
+    assert (
+        words(noise.select_one('[data-label="Measured"]')) == "0.970 [0.930, 1.020] control 0.20 [0.10, 0.30]"
+    )
     quick = words(noise.select_one('[data-label="Quick"]'))
     assert "decides half tolerance: ≈ not settled double tolerance: ✓ reproduced" in quick
     assert words(tight.select_one('[data-label="Paper"]')) == "○ not run decides"
@@ -183,7 +185,7 @@ def test_the_errata_show_what_was_run_and_say_what_waits(page):
     terms = [words(term) for term in section.select("dl.claim-facts dt")]
     assert terms == ["printed", "corrected", "counterexample", "what survives", "in the ledger"]
     assert section.select_one('a[href="01_classical_cs.html#claim-cs-p0"]') is not None
-    assert "1 [0.95, 1]" in words(section)
+    assert "1.000 [0.950, 1.000]" in words(section)
     assert article.select_one("#another") is None
     assert "1 misprint is on record" in words(article)
 

@@ -10,6 +10,7 @@ __all__ = [
     "units",
     "verdict",
     "verdict_class",
+    "with_interval",
     "write_facts",
     "write_values",
 ]
@@ -25,6 +26,9 @@ from gsl_utils.book.verdicts import Measurement, Verdict
 
 # A sign for each word, beside the word: nothing is said by a sign or a colour alone.
 SIGNS = dict(zip(VERDICTS, ("✓", "✓", "✗", "≈", "–", "○", "!"), strict=True))
+
+# Between these a number is written without a power of ten.
+LARGEST_PLAIN, SMALLEST_PLAIN = 1e5, 1e-5
 
 STANDINGS = {
     "stated": "stated by the source",
@@ -74,9 +78,24 @@ def units(measured: Measurement) -> str:
     return f"{measured.n} {measured.unit}{'' if measured.n == 1 else 's'}"
 
 
-def interval(ends: tuple[float, float]) -> str:
-    """Write an interval as HTML."""
-    return f"[{number(ends[0])}, {number(ends[1])}]"
+def with_interval(value: float, ends: tuple[float, float]) -> tuple[str, str]:
+    """Write a value and its interval as HTML, to as many decimals as the interval's width is worth.
+
+    The width is shown with two significant digits, or with as many more as keep a small end from looking like
+    zero; an interval without a width leaves four to each number.
+
+    >>> with_interval(0.0106712, (-0.000482912, 0.0218411))
+    ('0.0107', '[−0.0005, 0.0218]')
+    """
+    numbers, width = (value, *ends), ends[1] - ends[0]
+    if 0 < width < math.inf and max(map(abs, numbers)) < LARGEST_PLAIN and width > SMALLEST_PLAIN:
+        decimals = max(0, 1 - math.floor(math.log10(width)))
+        while any(entry != 0 and round(entry, decimals) == 0 for entry in numbers):
+            decimals += 1
+        written = [f"{entry:.{decimals}f}".replace("-", "−") for entry in numbers]
+    else:
+        written = [number(entry) for entry in numbers]
+    return written[0], f"[{written[1]}, {written[2]}]"
 
 
 def measured_text(measured: Measurement) -> list[str]:
@@ -93,7 +112,7 @@ def measured_text(measured: Measurement) -> list[str]:
     for start, values, intervals in parts:
         for name, value in values.items():
             label = f"<code>{html.escape(name)}</code> = " if several else ""
-            lines.append(f"{start}{label}{number(value)} {interval(intervals[name])}")
+            lines.append(f"{start}{label}{' '.join(with_interval(value, intervals[name]))}")
     return lines
 
 
@@ -177,6 +196,6 @@ def _value_rows(out: Markup, settled: Verdict, measured: Measurement) -> None:
         run = f"{settled.profile}, {html.escape(units(measured))}"
         cells = [f"<td>{run}</td>", f"<td><code>{html.escape(name)}</code></td>"]
         for values, ends in ((measured.value, measured.interval), (control, control_interval)):
-            written = (number(values[name]), interval(ends[name])) if name in values else ("–", "–")
+            written = with_interval(values[name], ends[name]) if name in values else ("–", "–")
             cells += [f'<td class="number">{text}</td>' for text in written]
         out.html(f"<tr>{''.join(cells)}</tr>")

@@ -17,6 +17,8 @@ Size = tuple[int, int]
 # The theme sends every icon there is twice: as a font, which it uses, and as a script of half a megabyte.
 _ICON_SCRIPT = re.compile(r'\s*<script[^>]*src="[^"]*/fontawesome\.js[^"]*"[^>]*></script>')
 _SVG_IMAGE = re.compile(r'<img(?P<before>[^>]*)src="(?P<src>[^":]+\.svg)"(?P<after>[^>]*?)(?P<end>\s*/?>)')
+# sphinx-proof and sphinx-exercise give one and the same id to all of their boxes without a label.
+_SHARED_ID = re.compile(r'(<(?:div|section)[^>]*) id="(?:proof|(?:proof|exercise|solution)-content)"')
 _VIEW_BOX = re.compile(r'<svg[^>]*\sviewBox="\s*\S+\s+\S+\s+(\S+)\s+(\S+)\s*"', re.DOTALL)
 # A figure's unit is the point; a browser's is the pixel of 1/96 inch.
 _PIXELS_PER_POINT = 96 / 72
@@ -40,8 +42,8 @@ def svg_size(path: Path) -> Size | None:
 def polish(text: str, size: Callable[[str], Size | None]) -> str:
     """Repair one page.
 
-    The icon script goes. Pictures get their size, so that the text below does not jump when they arrive. The
-    entries of a bibliography get the role that the list around them asks for.
+    The icon script goes, and so do ids that several boxes share. Pictures get their size, so that the text
+    below does not jump when they arrive. The entries of a bibliography get the role that their list asks for.
 
     Args:
         text: The page.
@@ -56,6 +58,7 @@ def polish(text: str, size: Callable[[str], Size | None]) -> str:
         return f"<img{match['before']}{measured}{match['after']}{match['end']}"
 
     text = _ICON_SCRIPT.sub("", text)
+    text = _SHARED_ID.sub(r"\1", text)
     text = text.replace('role="doc-biblioentry"', 'role="listitem"')
     return _SVG_IMAGE.sub(with_size, text)
 
