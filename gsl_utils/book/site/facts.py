@@ -181,8 +181,9 @@ def write_values(out: Markup, entry: Entry) -> None:
     label = f"Measured for {entry.record.id}"
     out.open("div", class_="scroll-x", tabindex="0", role="region", aria_label=label)
     out.html('<table class="book-table"><thead><tr>')
-    for head in ("profile", "quantity", "measured", "99 % interval", "control", "its 99 % interval"):
-        out.html(f'<th scope="col">{head}</th>')
+    out.html('<th scope="col">profile</th><th scope="col">quantity</th>')
+    for head in ("measured", "99 % interval", "control", "its 99 % interval"):
+        out.tag("th", head, scope="col", class_="number")
     out.html("</tr></thead><tbody>")
     for settled in (entry.quick, entry.paper):
         if settled is not None and settled.measurement is not None:

@@ -36,8 +36,9 @@ class RunTimes(BookDirective):
         out = Markup(self)
         out.html('<div class="scroll-x" tabindex="0" role="region" aria-label="Run times">')
         out.html('<table class="book-table"><thead><tr>')
-        for head in ("page", "wall time", "processor time", "largest memory"):
-            out.tag("th", head, scope="col")
+        out.tag("th", "page", scope="col")
+        for head in ("wall time", "processor time", "largest memory"):
+            out.tag("th", head, scope="col", class_="number")
         out.html("</tr></thead><tbody>")
         for stem, run in runs.items():
             link = element("a", href=self.address(f"book/{stem}.html"))
