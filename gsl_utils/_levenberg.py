@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from gsl_utils._problem import Problem
-from gsl_utils._steps import State, settled
+from gsl_utils._steps import State, rise, settled
 from gsl_utils.penalties import L2, Penalty
 
 __all__ = ["LevenbergMarquardt"]
@@ -25,12 +25,12 @@ class LevenbergMarquardt:
     tol: float
     damping: float
 
-    def start(self, problem: Problem, penalty: Penalty, z: Tensor) -> State:
+    def start(self, problem: Problem, penalty: Penalty, z: Tensor) -> State:  # noqa: ARG002
         """The state before the first step; the linearisation is made by the step that needs it."""
         count, k = z.shape
         return {
             "z": z,
-            "objective": problem.loss(z) + penalty.value(z),
+            "loss": problem.loss(z),
             "half_slope": torch.zeros_like(z),
             "curvature": torch.zeros(count, k, k, dtype=z.dtype, device=z.device),
             "stale": torch.ones(count, dtype=torch.bool, device=z.device),
@@ -51,12 +51,14 @@ class LevenbergMarquardt:
         promised = ((half_slope * move).sum(-1) * (1 + state["damping"])).clamp(min=0).sqrt()
         still = settled(problem, penalty, z, promised <= self.tol * problem.scale, self.tol)
         trial = z - move
-        objective = problem.loss(trial) + penalty.value(trial)
-        better = (objective < state["objective"]) & (failed == 0) & ~still
+        loss = problem.loss(trial)
+        slope = 2 * half_slope - penalty.gradient(z)
+        change = rise(problem, z, state["loss"], slope, trial, loss) - penalty.drop(z, trial).sum(-1)
+        better = (change < 0) & (failed == 0) & ~still
         damping = state["damping"] * torch.where(better, _LESS, _MORE)
         return {
             "z": torch.where(better.unsqueeze(-1), trial, z),
-            "objective": torch.where(better, objective, state["objective"]),
+            "loss": torch.where(better, loss, state["loss"]),
             "half_slope": half_slope,
             "curvature": curvature,
             "stale": better,

@@ -16,6 +16,7 @@ __all__ = [
     "curvature_along",
     "gain",
     "proximal_step",
+    "rise",
     "rounding",
     "settled",
     "stationarity",
@@ -29,6 +30,8 @@ State = dict[str, Tensor]
 _MARGIN = 0.9
 _MAX_CUTS = 40
 _DEEPEST_CUT = 1 / 16
+_MAX_SHORTENED = 10
+_SHORTER = 0.9  # of the longest step that the curvature allows, lest rounding forbids it
 
 
 class Method(Protocol):
@@ -49,7 +52,6 @@ def proximal_step(
     Returns the new points, their losses and the steps ``(P,)`` that were taken: 0 for a row that no step
     serves, which stays.
     """
-    slack = rounding(problem, loss)
     step, new, new_loss = step.clone(), z.clone(), loss.clone()
     rows = torch.arange(len(z), device=z.device)
     for _ in range(_MAX_CUTS):
@@ -58,12 +60,7 @@ def proximal_step(
         trial_loss = problem.loss(trial)
         change = trial - z
         bound = change.square().sum(-1) / (2 * t)
-        excess = trial_loss - loss - (slope * change).sum(-1)
-        # Where rounding hides what the losses say, the gradients are asked.
-        hidden = (bound < slack).nonzero().squeeze(-1)
-        if len(hidden):
-            _, slope_there = problem.select(hidden).loss_and_gradient(trial[hidden])
-            excess[hidden] = ((slope_there - slope[hidden]) * change[hidden]).sum(-1) / 2
+        excess = rise(problem, z, loss, slope, trial, trial_loss) - (slope * change).sum(-1)
         good = excess <= bound
         taken = rows[good]
         new[taken], new_loss[taken] = trial[good], trial_loss[good]
@@ -75,7 +72,7 @@ def proximal_step(
         rows = rows[left]
         step[rows] *= cut[left]
         problem, penalty = problem.select(left), penalty.select(left)
-        z, loss, slope, slack = z[left], loss[left], slope[left], slack[left]
+        z, loss, slope = z[left], loss[left], slope[left]
     else:
         step[rows] = 0
     return new, new_loss, step
@@ -84,6 +81,22 @@ def proximal_step(
 def rounding(problem: Problem, loss: Tensor) -> Tensor:
     """How well a loss is known, given the rounding of the measurements that it compares."""
     return 8 * torch.finfo(loss.dtype).eps * (loss + loss.sqrt() * problem.scale)
+
+
+def rise(
+    problem: Problem, z: Tensor, loss: Tensor, slope: Tensor, trial: Tensor, trial_loss: Tensor
+) -> Tensor:
+    """By how much the data term rises from ``z`` to a trial; by its slopes where rounding hides it.
+
+    Source: the approximate condition of Hager and Zhang (2005).
+    """
+    up = trial_loss - loss
+    hidden = (up.abs() < rounding(problem, loss)).nonzero().squeeze(-1)
+    if len(hidden):
+        _, there = problem.select(hidden).loss_and_gradient(trial[hidden])
+        mean_slope = (slope[hidden] + there) / 2
+        up[hidden] = (mean_slope * (trial - z)[hidden]).sum(-1)
+    return up
 
 
 def gain(problem: Problem, penalty: Penalty, z: Tensor, slope: Tensor, new: Tensor, step: Tensor) -> Tensor:
@@ -113,15 +126,25 @@ def _normed(direction: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def stationarity(problem: Problem, penalty: Penalty, z: Tensor, loss: Tensor, slope: Tensor) -> Tensor:
-    """What the best step along the gradient would gain, see ``gain``: zero at stationary points only."""
+    """What a step from here would gain, see ``gain``: zero at stationary points only.
+
+    The step is as long as the linearised data term allows along it. Only what is seen from the point itself
+    counts: neither another valley beyond a hill, nor a kink nearby where a line search would find nothing.
+    """
     steepest, peak = _normed(slope + penalty.gradient(z))
     length = steepest.square().sum(-1)
     # No step can gain more than everything: that bounds it where no curvature does.
     most = 2 * (loss + penalty.value(z)) / peak / peak / torch.where(length > 0, length, 1)
     curvature = curvature_along(problem, z, steepest)
-    step = torch.where(curvature * most > 1, 1 / curvature, most)
+    step = torch.where(curvature * most > 1, _SHORTER / curvature, most)
     step = torch.where(step > 0, step, 1)
-    new = penalty.prox(z - step.unsqueeze(-1) * slope, step.unsqueeze(-1))
+    for _ in range(_MAX_SHORTENED):
+        new = penalty.prox(z - step.unsqueeze(-1) * slope, step.unsqueeze(-1))
+        curvature = curvature_along(problem, z, new - z)
+        too_long = curvature * step > 1
+        if not bool(too_long.any()):
+            break
+        step = torch.where(too_long, _SHORTER / curvature, step)
     return gain(problem, penalty, z, slope, new, step)
 
 
@@ -136,6 +159,6 @@ def settled(problem: Problem, penalty: Penalty, z: Tensor, asked: Tensor, tol: f
 
 
 def suggested_step(problem: Problem, penalty: Penalty, z: Tensor, slope: Tensor) -> Tensor:
-    """A first step for backtracking: the inverse of the curvature along the steepest descent."""
+    """A first step for backtracking: what the curvature along the steepest descent allows."""
     curvature = curvature_along(problem, z, slope + penalty.gradient(z))
-    return torch.where(curvature > 0, 1 / curvature, 1)
+    return torch.where(curvature > 0, _SHORTER / curvature, 1)

@@ -54,7 +54,7 @@ def start(n):
 def test_prox_with_l1_is_the_lasso(linear):
     A, _, y = linear
     lam = 0.02
-    found = recover(identity, A, y, penalty=L1(2 * lam), method="prox", z0=start(20), steps=3000)
+    found = recover(identity, A, y, penalty=L1(2 * lam), method="prox", z0=start(20), steps=3000, tol=1e-9)
     reference = Lasso(alpha=lam / 30, fit_intercept=False, tol=1e-12, max_iter=100_000).fit(
         A.numpy(), y.T.numpy()
     )
