@@ -1,4 +1,4 @@
-"""Take the picture of the front page that README.md shows: python tests/site/screenshot.py (after `make book`)."""
+"""Take README.md's picture of the front page: python tests/site/screenshot.py, after `make book`."""
 
 import io
 import threading

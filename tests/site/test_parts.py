@@ -6,19 +6,25 @@ import math
 import re
 import threading
 import urllib.request
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import yaml
 
+from gsl_utils.book.entries import Entry
+from gsl_utils.book.records import read
 from gsl_utils.book.schema import VERDICTS
 from gsl_utils.book.site import facts, offline, theme
 from gsl_utils.book.site.api import documented_modules
 from gsl_utils.book.site.bundle_links import links_html
 from gsl_utils.book.site.citation import bibtex, plain
+from gsl_utils.book.site.claims_box import verdicts
+from gsl_utils.book.site.ledger_table import verdict_cell
 from gsl_utils.book.site.page_source import prepare
 from gsl_utils.book.site.polish import polish, svg_size
 from gsl_utils.book.site.serve import SiteServer
+from gsl_utils.book.verdicts import Verdict
 
 ROOT = Path(__file__).parents[2]
 CSS = (ROOT / "book" / "_static" / "custom.css").read_text()
@@ -203,6 +209,52 @@ def test_a_page_is_read_without_what_only_programs_read_and_with_what_its_notebo
     notebook = f'{{"metadata": {{"kernelspec": {{}}, {said}}}}}'
     assert prepare(start + middle + end, notebook) == start + middle + said + end
     assert prepare(start + middle + '"myst": {}' + end, notebook) == start + middle + '"myst": {}' + end
+
+
+def _entry(profile, quick, paper, *, stale=False):
+    """An entry whose verdicts are given, with a real record that the given profile decides."""
+    record = replace(read(ROOT).claims["cs-noise"], profile=profile)
+    verdicts = [
+        word and Verdict(word, (), None, None, name) for name, word in (("quick", quick), ("paper", paper))
+    ]
+    return Entry(record, *verdicts, stale=stale)
+
+
+def _said(html):
+    return " ".join(re.sub(r"<[^>]*>|&nbsp;", " ", html).split())
+
+
+@pytest.mark.parametrize(
+    ("entry", "said"),
+    [
+        (_entry("quick", "reproduced", None), ["✓ reproduced (quick, decides)"]),
+        (_entry("paper", "reproduced", None), ["✓ reproduced (quick)", "○ not run (paper, decides)"]),
+        (
+            _entry("paper", "reproduced", "contradicted", stale=True),
+            ["✓ reproduced (quick)", "✗ contradicted (paper, decides, stale)"],
+        ),
+        (_entry("quick", None, None), ["○ not run (quick, decides)"]),
+    ],
+)
+def test_verdicts_of_both_profiles_are_said_with_which_decides_and_what_is_stale(entry, said):
+    assert [_said(html) for html in verdicts(entry)] == said
+
+
+@pytest.mark.parametrize(
+    ("entry", "quick", "paper"),
+    [
+        (
+            _entry("quick", "reproduced", "reproduced", stale=True),
+            "✓ reproduced decides",
+            "✓ reproduced stale",
+        ),
+        (_entry("paper", None, None), "–", "○ not run decides"),
+        (_entry("paper", "not settled", "void"), "≈ not settled", "! void decides"),
+    ],
+)
+def test_the_ledgers_cells_say_which_profile_decides_and_what_is_stale(entry, quick, paper):
+    cells = [verdict_cell(entry, profile) for profile in ("quick", "paper")]
+    assert [_said(cell) for cell in cells] == [quick, paper]
 
 
 def test_the_citation_is_the_one_of_the_citation_file():

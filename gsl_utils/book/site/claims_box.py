@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["setup"]
+__all__ = ["setup", "verdicts"]
 
 import html
 from typing import Any

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["setup"]
+__all__ = ["setup", "verdict_cell"]
 
 from typing import Any
 
@@ -11,9 +11,8 @@ from sphinx.application import Sphinx
 
 from gsl_utils.book.entries import Entry
 from gsl_utils.book.schema import VERDICTS
-from gsl_utils.book.site.facts import chapter_number, measured_text, sources, verdict, write_facts
+from gsl_utils.book.site.facts import chapter_number, measured_text, sources, units, verdict, write_facts
 from gsl_utils.book.site.markup import BookDirective, Markup, element
-from gsl_utils.book.verdicts import Verdict
 
 # Each column's name, and what the script sorts it by: text, numbers, or not at all.
 COLUMNS = {
@@ -51,13 +50,13 @@ class LedgerTable(BookDirective):
         out.open("tr", id=claim.id, role="row", data_verdict=entry.deciding.word, data_chapter=str(chapter))
         link = element("a", href=f"#{claim.id}")
         out.html(f'<th scope="row" role="rowheader" data-key="{claim.id}">{link}{claim.id}</a></th>')
-        _cell(out, "Claim").html("<p>").text(claim.claim).html("</p>")
+        out.html(f"{_cell('Claim')}<p>").text(claim.claim).html("</p>")
         out.html('<span class="aside">').text(sources(claim)).html("</span>")
         out.html("<details><summary>How it is tested</summary>")
         write_facts(out, entry)
         out.html("</details></td>")
         page = f"book/{claim.chapter}"
-        _cell(out, "Chapter", key=chapter)
+        out.html(_cell("Chapter", chapter))
         if page in self.env.found_docs:
             out.tag("a", str(chapter), href=self.address(f"{page}.html#claim-{claim.id}")).close("td")
         else:
@@ -65,30 +64,38 @@ class LedgerTable(BookDirective):
         shown = entry.deciding.measurement or next(
             (settled.measurement for settled in (entry.quick, entry.paper) if settled is not None), None
         )
-        _cell(out, "Measured").html("<br>".join(measured_text(shown)) if shown else "–").close("td")
-        for profile, settled in (("quick", entry.quick), ("paper", entry.paper)):
-            _verdict_cell(out, entry, profile, settled)
+        out.html(_cell("Measured")).html("<br>".join(measured_text(shown)) if shown else "–")
+        if shown is not None:
+            out.tag("span", f"{shown.profile}, {units(shown)}", class_="aside")
+        out.close("td")
+        out.html(verdict_cell(entry, "quick")).html(verdict_cell(entry, "paper"))
         out.close("tr")
 
 
-def _cell(out: Markup, label: str, key: int | None = None) -> Markup:
-    return out.open("td", role="cell", data_label=label, data_key=None if key is None else str(key))
+def _cell(label: str, key: int | None = None) -> str:
+    return element("td", role="cell", data_label=label, data_key=None if key is None else str(key))
 
 
-def _verdict_cell(out: Markup, entry: Entry, profile: str, settled: Verdict | None) -> None:
+def verdict_cell(entry: Entry, profile: str) -> str:
+    """Write the cell of one profile's verdict as HTML.
+
+    Args:
+        entry: The claim with its verdicts.
+        profile: ``"quick"`` or ``"paper"``.
+    """
+    settled = entry.quick if profile == "quick" else entry.paper
     decides = entry.record.profile == profile
     shown = entry.deciding if settled is None and decides else settled
     # Verdicts sort in the order in which they are defined; a profile that was not run comes last.
     key = len(VERDICTS) if shown is None else VERDICTS.index(shown.word)
-    _cell(out, profile.capitalize(), key).html("–" if shown is None else verdict(shown.word))
+    asides = []
     if decides:
-        out.html('<span class="aside">decides</span>')
-        for name, word in (("half", entry.half), ("double", entry.double)):
-            if word is not None:
-                out.html(f'<span class="aside">{name} tolerance: {verdict(word)}</span>')
+        tolerances = (("half", entry.half), ("double", entry.double))
+        asides = ["decides", *(f"{name} tolerance: {verdict(word)}" for name, word in tolerances if word)]
     if profile == "paper" and entry.stale:
-        out.html('<span class="aside stale">stale</span>')
-    out.close("td")
+        asides.append("stale")
+    written = "".join(f'<span class="aside">{text}</span>' for text in asides)
+    return f"{_cell(profile.capitalize(), key)}{'–' if shown is None else verdict(shown.word)}{written}</td>"
 
 
 def _add_script(app: Sphinx, page: str, *_rest: object) -> None:
