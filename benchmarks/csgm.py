@@ -211,12 +211,13 @@ def _deepinv(problem: CsgmProblem) -> Tensor:
     return torch.cat(found)
 
 
-def csgm_task(size: CsgmSize, *, alone: int) -> Task:
+def csgm_task(size: CsgmSize, *, alone: int, in_turn: int) -> Task:
     """Return the race for recovery with a generative model.
 
     Args:
         size: How large.
         alone: How many signals the methods get that take one signal at a time.
+        in_turn: How many restarts the method does that does them in turn.
     """
     return Task(
         "csgm",
@@ -229,12 +230,18 @@ def csgm_task(size: CsgmSize, *, alone: int) -> Task:
                 setting="Levenberg-Marquardt: 3 steps of the best 3 starts, 6 of the best",
             ),
             Method(
-                "batch, published way", batch_as_published, warm=False,
-                setting="Adam over the signals, restarts in turn",
+                "batch, published way",
+                lambda p: batch_as_published(p, restarts=in_turn),
+                share=in_turn / size.restarts,
+                setting=f"Adam over the signals, restarts in turn, {in_turn} of them",
+                warm=False,
             ),
             Method(
-                "batch, weights too", lambda p: batch_as_published(p, restarts=1, frozen=False), warm=False,
-                share=1 / size.restarts, setting="the same, gradients of the weights computed; one restart",
+                "batch, weights too",
+                lambda p: batch_as_published(p, restarts=1, frozen=False),
+                share=1 / size.restarts,
+                setting="the same with gradients of the weights, one restart",
+                warm=False,
             ),
             Method("one by one", _one_by_one, warm=False, signals=alone, setting="Adam, each start alone"),
             Method(

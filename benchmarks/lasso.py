@@ -48,8 +48,8 @@ class LassoProblem:
         A: The matrix, ``(m, n)``.
         y: The measurements, ``(signals, m)``.
         lam: The weight of the penalty.
-        solution: What scikit-learn finds at a very small tolerance; only its l1 norm and the size of its
-            support are used.
+        solution: What scikit-learn finds at a very small tolerance; its dual point, its l1 norm and the size
+            of its support are used.
     """
 
     A: np.ndarray = field(repr=False)
@@ -73,18 +73,30 @@ class LassoProblem:
         return replace(self, y=self.y[:count], solution=self.solution[:count])
 
     def witness(self, answer: np.ndarray) -> None:
-        """Nothing: every answer is judged by its own dual point."""
+        """Nothing: the best lower bound is that of the solution."""
 
     def judge(self, answer: np.ndarray) -> dict[str, float]:
-        """The largest relative duality gap, from the residual scaled until it is a feasible dual point."""
-        residual = self.y - answer @ self.A.T
+        """The largest relative duality gap, and the largest relative excess over the best lower bound known.
+
+        The gap is what the answer alone proves: its dual point is the residual, scaled until it is feasible.
+        """
+        primal, dual = self._bounds(answer)
+        _, best = self._bounds(self.solution)
+        return {
+            "gap": float(((primal - dual) / primal).max()),
+            "excess": float(((primal - np.maximum(best, dual)) / primal).max()),
+        }
+
+    def _bounds(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """The objective at x, and the lower bound that its residual proves."""
+        residual = self.y - x @ self.A.T
         peak = np.abs(residual @ self.A).max(axis=1)
         energy = (residual**2).sum(axis=1)
-        primal = 0.5 * energy + self.lam * np.abs(answer).sum(axis=1)
+        primal = 0.5 * energy + self.lam * np.abs(x).sum(axis=1)
         wanted = (self.y * residual).sum(axis=1) / np.maximum(energy, 1e-300)
         scale = np.minimum(wanted, self.lam / np.maximum(peak, 1e-300))
         dual = 0.5 * (self.y**2).sum(axis=1) - 0.5 * ((self.y - scale[:, None] * residual) ** 2).sum(axis=1)
-        return {"gap": float(((primal - dual) / primal).max())}
+        return primal, dual
 
 
 def lasso_problem(size: Size, seed: int, columns: str = "independent") -> LassoProblem:
@@ -162,12 +174,13 @@ def _spgl1(problem: LassoProblem, tol: float) -> np.ndarray:
     return np.array(found)
 
 
-def lasso_task(size: Size, columns: str) -> Task:
+def lasso_task(size: Size, columns: str, *, projections: int) -> Task:
     """Return the race for the LASSO.
 
     Args:
         size: How large.
         columns: How the columns of A are related.
+        projections: How many signals spgl1 gets.
     """
     return Task(
         f"lasso-{columns}",
@@ -188,6 +201,7 @@ def lasso_task(size: Size, columns: str) -> Task:
                 "spgl1",
                 at=_spgl1,
                 tolerances=_tolerances("spgl1"),
+                signals=projections,
                 needs="spgl1",
                 setting="told the l1 norm to reach",
             ),

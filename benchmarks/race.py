@@ -137,7 +137,7 @@ def lacking(task: Task) -> list[str]:
     ]
 
 
-def tuned(method: Method, task: Task) -> Method:
+def tuned(method: Method, task: Task, problem: Problem) -> Method:
     """Choose the loosest tolerance with which a method reaches the goal, so that it does no needless work.
 
     It must reach half of each bound, since the problems of the race are others. Where none does, tightening
@@ -146,13 +146,14 @@ def tuned(method: Method, task: Task) -> Method:
     Args:
         method: The method.
         task: The task whose goal counts.
+        problem: What the tolerances are tried on.
 
     Returns:
         The method with its tolerance.
     """
     if method.at is None:
         return method
-    at, problem = method.at, _given(method, task.draw(_REHEARSAL))
+    at, problem = method.at, _given(method, problem)
     excess: list[float] = []
     for tol in method.tolerances:
         answer = at(problem, tol)
@@ -180,8 +181,9 @@ def race(task: Task, seeds: Sequence[int]) -> list[Row]:
     if _REHEARSAL in seeds:
         raise ValueError(f"seeds hold {_REHEARSAL}; tolerances were chosen on it, and it must be fresh")
     missing = {text.rpartition(" (")[0] for text in lacking(task)}
-    methods = [tuned(method, task) for method in task.methods if method.name not in missing]
-    one = task.draw(_REHEARSAL).take(1)
+    rehearsal = task.draw(_REHEARSAL)
+    methods = [tuned(method, task, rehearsal) for method in task.methods if method.name not in missing]
+    one = rehearsal.take(1)
     for method in methods:
         if method.warm:
             method.solver()(one)

@@ -26,9 +26,10 @@ class Scale:
         classical: The size of the classical problems.
         beyond: The number of non-zeros beyond the transition.
         programs: How many signals HiGHS gets.
-        projections: How many signals spgl1 gets in basis pursuit.
+        projections: How many signals spgl1 gets: for the LASSO, below the transition, and beyond it.
         generative: The size of recovery with a generative model.
         alone: How many signals the methods get that take one signal at a time.
+        in_turn: How many restarts the method does that does them in turn.
         base: The size from which the growth departs, classical.
         n, m, signals: The sizes along its axes.
         generative_base: The size from which the growth departs, generative.
@@ -40,9 +41,10 @@ class Scale:
     classical: Size
     beyond: int
     programs: int
-    projections: int
+    projections: tuple[int, int, int]
     generative: CsgmSize
     alone: int
+    in_turn: int
     base: Size
     n: Sequence[int]
     m: Sequence[int]
@@ -58,9 +60,10 @@ FULL = Scale(
     classical=Size(signals=100, n=1000, m=300, k=30),
     beyond=140,
     programs=3,
-    projections=10,
+    projections=(20, 10, 5),
     generative=CsgmSize(signals=64, restarts=10, steps=1000, m=100, widths=(20, 500, 500, 784)),
     alone=1,
+    in_turn=3,
     base=Size(signals=50, n=1000, m=300, k=20),
     n=(250, 500, 1000, 2000),
     m=(150, 300, 600, 1200),
@@ -75,9 +78,10 @@ QUICK = Scale(
     classical=Size(signals=3, n=60, m=30, k=4),
     beyond=20,
     programs=2,
-    projections=2,
+    projections=(2, 2, 2),
     generative=CsgmSize(signals=3, restarts=2, steps=200, m=20, widths=(3, 10, 30)),
     alone=1,
+    in_turn=2,
     base=Size(signals=2, n=40, m=20, k=3),
     n=(40, 80),
     m=(20, 30),
@@ -95,13 +99,13 @@ def tasks(scale: Scale) -> list[Task]:
         scale: How large.
     """
     dense = replace(scale.classical, k=scale.beyond)
-    peers = {"programs": scale.programs, "projections": scale.projections}
+    few, easy, hard = scale.projections
     return [
-        *(lasso_task(scale.classical, columns) for columns in COLUMNS),
+        *(lasso_task(scale.classical, columns, projections=few) for columns in COLUMNS),
         greedy_task(scale.classical),
-        pursuit_task(scale.classical, recoverable=True, **peers),
-        pursuit_task(dense, recoverable=False, **peers),
-        csgm_task(scale.generative, alone=scale.alone),
+        pursuit_task(scale.classical, recoverable=True, programs=scale.programs, projections=easy),
+        pursuit_task(dense, recoverable=False, programs=scale.programs, projections=hard),
+        csgm_task(scale.generative, alone=scale.alone, in_turn=scale.in_turn),
     ]
 
 

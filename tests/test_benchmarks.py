@@ -123,7 +123,9 @@ def test_the_gap_of_a_lasso_bounds_its_excess():
     assert problem.judge(problem.solution)["gap"] < 1e-9
     for size in (1e-4, 1e-2, 1.0):
         x = problem.solution + size * np.random.default_rng(2).normal(size=problem.solution.shape)
-        assert problem.judge(x)["gap"] >= (1 - best / objective(x)).max() > 0
+        errors, excess = problem.judge(x), (1 - best / objective(x)).max()
+        assert errors["gap"] >= excess > 0
+        assert errors["excess"] == pytest.approx(excess, rel=1e-3)
 
 
 @pytest.mark.parametrize("recoverable", [True, False])
@@ -222,14 +224,14 @@ def test_the_least_of_three_times_counts_and_long_work_is_done_once():
 
 def test_the_loosest_tolerance_that_reaches_the_goal_is_chosen():
     method = Method("peer", at=lambda _, tol: tol, tolerances=(1e-3, 1e-6, 4e-7, 1e-7), setting="plain")
-    chosen = tuned(method, fake_task())
+    chosen = tuned(method, fake_task(), Fake())
     assert chosen.setting == "plain, tol=4e-07", "half of the goal, since the race has other problems"
     assert chosen.solver()(Fake()) == 4e-7
 
 
 def test_where_no_tolerance_reaches_the_goal_the_loosest_that_is_as_good_is_chosen():
     method = Method("peer", at=lambda _, tol: max(tol, 1e-4), tolerances=(1e-2, 2e-4, 1e-5, 1e-6))
-    assert tuned(method, fake_task()).setting == "tol=2e-04"
+    assert tuned(method, fake_task(), Fake()).setting == "tol=2e-04"
 
 
 def test_a_method_without_its_tolerance_and_a_seed_that_is_not_fresh_are_refused():
