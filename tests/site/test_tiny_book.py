@@ -63,6 +63,8 @@ def test_each_kind_of_input_makes_the_site_stale_and_caches_do_not(tiny, tmp_pat
     (root / "book" / "_figures" / "x.svg").write_text("drawn again")
     (root / "book" / ".ipynb_checkpoints").mkdir()
     (root / "book" / ".ipynb_checkpoints" / "x.ipynb").touch()
+    (root / "results" / "rows.part").mkdir()
+    (root / "results" / "rows.part" / "0.csv").touch()
     assert input_digest(root) == before
     changed = [
         "_toc.yml",

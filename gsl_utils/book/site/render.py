@@ -35,6 +35,7 @@ FOLDERS = {
     "results": (".json", ".csv", ".svg"),
     "gsl_utils": (".py",),
 }
+NO_INPUT = {"_figures", ".ipynb_checkpoints", "__pycache__"}
 
 
 @dataclass(frozen=True)
@@ -55,7 +56,9 @@ def _inputs(root: Path) -> Iterator[Path]:
         yield root / name
     for folder, endings in FOLDERS.items():
         for path in sorted((root / folder).rglob("*")):
-            made = {"_figures", ".ipynb_checkpoints", "__pycache__"} & set(path.parts)
+            inside = path.relative_to(root).parts
+            # Half-written results carry the ending .part, the folder of a running sweep too.
+            made = NO_INPUT & set(inside) or any(part.endswith(".part") for part in inside)
             if path.suffix in endings and not made and path.is_file():
                 yield path
 
