@@ -46,13 +46,14 @@ def best_peer(rows: Sequence[Row]) -> str:
 def summary(rows: Sequence[Row]) -> Table:
     """Return one race, a row for each method.
 
-    ``seconds`` is the median over the seeds, ``low`` and ``high`` are its range; ``x peer`` and ``x floor``
-    are medians of the ratios at each seed; each error is the largest.
+    ``seconds`` is the median over the seeds, ``low`` and ``high`` its range; ``x peer`` (the best one) and
+    ``x floor`` are medians of the ratios at each seed; each error is the largest.
 
     Args:
         rows: What ``race`` returned.
     """
-    best = {row.seed: row.seconds for row in _of(rows, best_peer(rows))}
+    peer = best_peer(rows)
+    best = {row.seed: row.seconds for row in _of(rows, peer)}
     table: Table = {}
     for name in dict.fromkeys(row.method.name for row in rows):
         own = _of(rows, name)
@@ -60,6 +61,7 @@ def summary(rows: Sequence[Row]) -> Table:
         line: dict[str, Any] = {
             "method": name,
             "ours": own[0].method.ours,
+            "best peer": name == peer,
             "seconds": statistics.median(seconds),
             "low": min(seconds),
             "high": max(seconds),
@@ -96,7 +98,19 @@ def text(task: Task, table: Table) -> str:
 
 
 _COUNTS = ("other supports", "unexplained")
-_OWN = ("method", "ours", "seconds", "low", "high", "x peer", "x floor", "solved", "reached", "setting")
+_OWN = (
+    "method",
+    "ours",
+    "best peer",
+    "seconds",
+    "low",
+    "high",
+    "x peer",
+    "x floor",
+    "solved",
+    "reached",
+    "setting",
+)
 
 
 def _errors(table: Table) -> list[str]:

@@ -283,6 +283,7 @@ def test_a_summary_has_medians_over_seeds_and_the_worst_errors():
     assert table["x floor"] == [4.0, 8.0, 0.2]
     assert table["error"] == [0, 0, 3e-3]
     assert table["reached"] == [True, True, False]
+    assert table["best peer"] == [False, True, False]
 
 
 def test_the_best_peer_reaches_the_goal_and_ratios_are_taken_seed_by_seed():
