@@ -79,7 +79,6 @@ def _linearised(problem: Problem, penalty: Penalty, state: State) -> tuple[Tenso
     r, jacobian = problem.residual_and_jacobian(z)
     normal = jacobian @ jacobian.mT
     if isinstance(penalty, L2):
-        weight = torch.as_tensor(penalty.weight, dtype=z.dtype, device=z.device)
-        normal = normal + torch.diag_embed(weight.expand_as(z))
+        normal = normal + torch.diag_embed(penalty.rows().expand_as(z))
     slope = (jacobian @ r.unsqueeze(-1)).squeeze(-1) + penalty.gradient(z) / 2
     return half_slope.index_copy(0, rows, slope), curvature.index_copy(0, rows, normal)

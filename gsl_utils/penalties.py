@@ -82,7 +82,13 @@ class Weighted(ABC):
 
     def select(self, rows: Tensor) -> Self:
         """The penalty of the chosen problems, once laid out."""
-        return self._reweighted(torch.as_tensor(self.weight)[rows])
+        return self._reweighted(self.rows()[rows])
+
+    def rows(self) -> Tensor:
+        """The weights of every problem, once laid out: ``(P, 1)`` or ``(P, k)``."""
+        if not isinstance(self.weight, Tensor):
+            raise TypeError("the weight has no rows before it is laid out.")
+        return self.weight
 
     def scaled(self, factor: Tensor) -> Self:
         """The same penalty with the weight of every problem times its ``factor (P, 1)``."""
@@ -131,7 +137,7 @@ class L1(Weighted):
 
     def ruling(self, slope: Tensor, curvature: Tensor) -> Tensor:  # noqa: ARG002 (a kink beats any curvature)
         """Half the factor at which zero would be stationary, if the slope were zero's."""
-        weight = torch.as_tensor(self.weight).expand_as(slope)
+        weight = self.rows().expand_as(slope)
         return torch.where(weight > 0, slope.abs() / weight, 0).amax(-1) / 2
 
 
@@ -172,7 +178,7 @@ class L2(Weighted):
 
     def ruling(self, slope: Tensor, curvature: Tensor) -> Tensor:  # noqa: ARG002 (curvature is along it)
         """The factor at which the penalty is as curved as the data term."""
-        weight = 2 * torch.as_tensor(self.weight).amax(-1)
+        weight = 2 * self.rows().amax(-1)
         return torch.where(weight > 0, curvature / weight, 0)
 
 

@@ -124,6 +124,10 @@ def recover(
     _checks.random_source(generator)
     stages = _checks.integer("continuation", continuation, 0)
     penalty = NoPenalty() if penalty is None else penalty
+    if not isinstance(penalty, L1 | L2 | HardSparsity | NoPenalty):
+        raise TypeError(f"penalty is {penalty!r}; it must be L1, L2, HardSparsity or None.")
+    if callback is not None and not callable(callback):
+        raise TypeError(f"callback is {callback!r}; it must be callable or None.")
     if stages and not isinstance(penalty, Weighted):
         raise ValueError(f"continuation is {stages}; without an L1 or L2 penalty it must be 0.")
     solver, steps, tol = method_for(method, penalty, steps, y.dtype, options)
@@ -131,9 +135,9 @@ def recover(
     # Also where the caller differentiates nothing: G is differentiated here, and nothing else ever is.
     with torch.inference_mode(False), torch.no_grad():
         z, restarts = latent_start(G, z0, y, batch, restarts, generator)
+        penalty = penalty.laid_out(z, batch, restarts)
         check_signals(G, z, y, A.shape[-1])
         problem = _problem(G, A, y, batch, z, restarts, loss == "amplitude", method == "lm")
-        penalty = penalty.laid_out(z, batch, restarts)
         watch, close = progress_bar(progress, steps, callback)
         try:
             plan = Plan(steps, restarts, flip, stages, pruned, watch)

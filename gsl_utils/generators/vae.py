@@ -65,6 +65,8 @@ class VAE(nn.Module):
     ) -> None:
         super().__init__()
         n, self.latent_dim = _checks.integer("n", n, 1), _checks.integer("latent_dim", latent_dim, 1)
+        if not isinstance(hidden, Sequence):
+            raise TypeError(f"hidden is {hidden!r}; it must be a sequence of integers.")
         widths = [_checks.integer("hidden", width, 1) for width in hidden]
         act = _ACTIVATIONS[_checks.choice("activation", activation, tuple(_ACTIVATIONS))]
         _checks.random_source(generator)
