@@ -35,11 +35,12 @@ class _Rated:
             return self.lr
         return self.lr * (1 + math.cos(math.pi * t / self.steps)) / 2
 
-    def done(self, problem: Problem, penalty: Penalty, state: State, t: int) -> Tensor:
-        """Which rows are stationary before step ``t``, asked every so many steps."""
-        ask = self.tol > 0 and t > 0 and t % self.every == 0
-        asked = torch.full_like(state["done"], ask)
-        return settled(problem, penalty, state["z"], asked, self.tol) if ask else asked
+    def moved(self, problem: Problem, penalty: Penalty, state: State, t: int, new: Tensor) -> State:
+        """The state at the new points of step ``t``; every so often rows that are stationary stay instead."""
+        if not self.tol or t == 0 or t % self.every:
+            return state | {"z": new}
+        done = settled(problem, penalty, state["z"], torch.ones_like(state["done"]), self.tol)
+        return state | {"z": torch.where(done.unsqueeze(-1), state["z"], new), "done": done}
 
 
 @dataclass(frozen=True)
@@ -54,9 +55,8 @@ class GradientDescent(_Rated):
         """The state after step ``t``."""
         z = state["z"]
         _, slope = problem.loss_and_gradient(z)
-        done = self.done(problem, penalty, state, t)
         new = z - self.rate(t) * (slope + penalty.gradient(z))
-        return {"z": torch.where(done.unsqueeze(-1), z, new), "done": done}
+        return self.moved(problem, penalty, state, t, new)
 
 
 @dataclass(frozen=True)
@@ -96,7 +96,6 @@ class Adam(_Rated):
         """The state after step ``t``."""
         z = state["z"]
         _, slope = problem.loss_and_gradient(z)
-        done = self.done(problem, penalty, state, t)
         slope = slope + penalty.gradient(z)
         b1, b2 = self.betas
         age = state["age"] + 1
@@ -104,10 +103,5 @@ class Adam(_Rated):
         second = torch.lerp(state["second"], slope.square(), 1 - b2)
         scale = (second / (1 - b2**age)).sqrt_().add_(self.eps)
         new = z - self.rate(t) / (1 - b1**age) * first / scale
-        return {
-            "z": torch.where(done.unsqueeze(-1), z, new),
-            "done": done,
-            "first": first,
-            "second": second,
-            "age": age,
-        }
+        state = state | {"first": first, "second": second, "age": age}
+        return self.moved(problem, penalty, state, t, new)

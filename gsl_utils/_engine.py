@@ -84,6 +84,8 @@ class _Run:
         before = self.state["z"]
         self.state = self.method.step(self.problem, self.penalty, self.state, t)
         z = self.state["z"]
+        if bool(torch.isfinite(z.sum())):
+            return
         lost = ~torch.isfinite(z).all(-1)
         self.state["z"] = torch.where(lost.unsqueeze(-1), before, z)
         self.state["done"] = self.state["done"] | lost

@@ -50,62 +50,75 @@ def recover(
     callback: Callback | None = None,
     **options: Any,
 ) -> Recovery:
-    r"""Find the latent vector that explains the measurements, for a batch of signals and restarts at once.
+    r"""Find the latent vectors that explain the measurements, for a batch of signals and restarts at once.
 
     .. math:: \min_z\ \|y - A\,G(z)\|_2^2 + \text{penalty}(z) \qquad\text{or, from amplitudes,}\qquad
               \min_z\ \bigl\|\,|A\,G(z)| - y\,\bigr\|_2^2 + \text{penalty}(z)
 
-    Every signal and restart is a row with an optimiser state of its own; rows that are stationary leave the
-    batch.
+    Every restart of every signal is a row with an optimiser state of its own: what becomes of a signal does
+    not depend on the others. Rows that are stationary leave the batch.
 
     ========  ====================================  ====================================================
     method    penalties                             options (beside ``tol``)
     ========  ====================================  ====================================================
-    "gd"      None, ``L2``                          ``lr`` (None: backtracked per row), ``schedule``,
-                                                    ``check_every``
+    "gd"      None, ``L2``                          ``lr`` (None: a safe step for each row, by backtracking),
+                                                    with a rate also ``schedule`` and ``check_every``
     "adam"    None, ``L2``, ``L1`` (subgradient)    ``lr`` (0.01), ``betas``, ``schedule``, ``check_every``
-    "prox"    None, ``L2``, ``L1``, HardSparsity    ``step0``; backtracked, restarted; exact zeros
-    "lm"      None, ``L2``                          ``damping``; Jacobians in forward mode
+    "prox"    None, ``L2``, ``L1``, HardSparsity    ``step0`` (None: by the curvature)
+    "lm"      None, ``L2``                          ``damping`` (0.01)
     ========  ====================================  ====================================================
 
-    Both losses go with all four. ``schedule`` is ``"constant"`` or ``"cosine"``.
+    Both losses go with all four. ``schedule`` is ``"constant"`` or ``"cosine"``, which ends at zero;
+    ``check_every`` (50) is how many steps lie between two questions whether a row is stationary. ``"prox"``
+    is accelerated, drops its momentum where that points uphill, and gives exact zeros. ``"lm"`` takes
+    Jacobians in forward mode, or by differentiating backward twice where G cannot be run so.
 
     Args:
-        G: The generator, any callable ``z (..., k) -> x (..., n)`` that treats rows alone. Its weights get no
-            gradients.
+        G: The generator: any callable ``z (..., k) -> x (..., n)`` that treats rows alone, made of torch's
+            differentiable operations. Its weights get no gradients.
         A: The matrix ``(m, n)``, or one per signal ``(..., m, n)``.
-        y: The measurements ``(..., m)``; G's weights, A and z0 share their dtype and device.
-        loss: ``"linear"`` or ``"amplitude"``.
+        y: The measurements ``(..., m)``, float32 or float64; A, z0 and G's weights share its dtype and
+            device.
+        loss: ``"linear"``, or ``"amplitude"`` for non-negative y.
         penalty: ``L1``, ``L2``, ``HardSparsity`` or None.
         method: ``"gd"``, ``"adam"``, ``"prox"`` or ``"lm"``.
-        z0: Where to start: ``(k,)``, ``(..., k)`` or ``(..., restarts, k)``; by default drawn from N(0, I).
+        z0: Where to start: ``(k,)`` or ``(..., k)`` for one start of a signal, which then has no restarts, or
+            ``(..., restarts, k)``. By default all starts are drawn from N(0, I) and k is ``G.latent_dim``.
         restarts: How many starts each signal has; the one of lowest objective is returned, per signal.
-        steps: The most steps of a row, over all stages; by default 1000, and 50 for ``"lm"``.
-        flip: Before each step take -z where that lowers the objective.
-        continuation: How many stages the penalty's weight descends through before its own, from half the
-            weight at which the start would be stationary; the stages share ``steps``. For ``L1`` and ``L2``.
-        prune: Pairs (t, keep): after t steps only the best ``keep`` restarts of every signal go on.
+        steps: The most steps of a row, in all; by default 1000, and 50 for ``"lm"``.
+        flip: Before each step begin anew at -z where the objective is lower there.
+        continuation: How many stages the weight of ``L1`` or ``L2`` descends through to its own, in at most
+            half of the steps: for ``L1`` from half the weight at which the start's slope would hold zero, for
+            ``L2`` from the weight at which the penalty is as curved as the data term.
+        prune: Pairs (t, keep): after t steps, 0 for before any, only the best ``keep`` restarts of each
+            signal go on.
         generator: The source of randomness of the default start.
-        progress: Whether to show a bar.
-        callback: Called as ``callback(t, rows, z)`` after every step.
-        **options: Of the method, as listed. ``tol`` says when a point counts as stationary: when the square
-            root of what a further step would gain is at most ``tol`` times :math:`\|y\|`, a measure without
-            units. By default 1e-6 in float64 and 1e-4 below; 0 never stops early.
+        progress: Whether to show a bar, which needs the package tqdm.
+        callback: Called as ``callback(t, rows, z)`` after every step t = 1, 2, ... with the latent vectors
+            ``z (P, k)`` of the rows that took it; row ``i * restarts + r`` is restart r of the i-th signal.
+        **options: Of the method, as listed. ``tol`` says which points count as stationary: those from where a
+            step along the gradient, as long as the curvature there allows, gains at most
+            :math:`\text{tol}^2 \|y\|^2`; that has no units. By default 1e-6 in float64 and 1e-4 in float32;
+            0 goes on while there is anything to gain.
 
     Returns:
-        A recovery. ``converged`` is measured at the returned point, whatever the method thought of it.
+        A recovery. ``objective`` is the sum above. ``converged`` is measured at the returned point,
+        whatever the method thought of it, and False for a row that left the numbers. At a kink of G where
+        no gradient is small it stays False, though there may be no way down.
 
     Raises:
-        TypeError: An argument has the wrong type, or dtypes or devices differ.
-        ValueError: Shapes do not fit, entries are not finite, an option is unknown or out of range, or the
-            penalty does not go with the method.
+        TypeError: An argument has the wrong type, dtypes or devices differ, or G gives no gradients.
+        ValueError: Shapes do not fit, entries are not finite, an option is unknown or out of range, the
+            penalty does not go with the method, or G mixes rows or is random.
+        ImportError: ``progress`` is asked for and tqdm is not installed.
 
-    Sources: Bora et al. (2017), Hand and Voroninski (2018) for ``flip`` with Huang et al. (2018), Beck and
-    Teboulle (2009) for ``"prox"``. Taught in chapters 4 to 6.
+    Sources: Bora et al. (2017); Hand and Voroninski (2018) and Huang et al. (2018) for ``flip``; Kingma and
+    Ba (2015) for ``"adam"``; Beck and Teboulle (2009) and O'Donoghue and Candes (2015) for ``"prox"``;
+    Marquardt (1963) for ``"lm"``. Taught in chapters 4 to 6.
 
     >>> A = torch.tensor([[1.0, 0.5]], dtype=torch.float64)
-    >>> found = recover(torch.exp, A, torch.tensor([2.0], dtype=torch.float64), method="lm",
-    ...                 z0=torch.zeros(2, dtype=torch.float64))
+    >>> y, z0 = torch.tensor([2.0], dtype=torch.float64), torch.zeros(2, dtype=torch.float64)
+    >>> found = recover(torch.exp, A, y, method="lm", z0=z0)
     >>> round(float(A @ found.x), 6), bool(found.converged)
     (2.0, True)
     """
@@ -158,7 +171,7 @@ def csgm(
     l2: float = 0.0,
     generator: torch.Generator | None = None,
 ) -> Recovery:
-    r"""Compressed sensing using generative models, with the recipe that its authors published.
+    r"""Compressed sensing using generative models, by the recipe that its authors published.
 
     .. math:: \min_z\ \|y - A\,G(z)\|_2^2 + \lambda\|z\|_2^2
 
@@ -167,17 +180,18 @@ def csgm(
     the measurements; the published noise of 0.1 per measurement is 0.1 / sqrt(m) here.
 
     Args:
-        G: The generator, with a ``latent_dim``; see ``recover``.
+        G: The generator, with a ``latent_dim``; as for ``recover``.
         A: The matrix ``(m, n)``, or one per signal ``(..., m, n)``.
-        y: The measurements ``(..., m)``.
+        y: The measurements ``(..., m)``, float32 or float64; A and G's weights share its dtype and device.
         restarts: How many starts each signal has.
         steps: The steps of each.
-        lr: Adam's rate.
-        l2: The weight :math:`\lambda`; the authors used 0 and 0.1 on MNIST, 0.001 on CelebA.
+        lr: Adam's rate; the authors used 0.01 on MNIST and 0.1 on CelebA.
+        l2: The weight :math:`\lambda`; the authors used 0 and 0.1 on MNIST, 0 and 0.001 on CelebA.
         generator: The source of randomness of the starts.
 
     Returns:
-        A recovery.
+        A recovery. No step is left out, so that ``n_iter`` is ``steps``; ``converged`` says whether they were
+        enough.
 
     Raises:
         TypeError: As ``recover`` does.
@@ -190,8 +204,7 @@ def csgm(
     >>> G = VAE(16, 2, hidden=(8,), generator=seeded)
     >>> A = torch.eye(16, dtype=torch.float64)
     >>> y = G(torch.ones(2, dtype=torch.float64)).detach()
-    >>> found = csgm(G, A, y, steps=300, lr=0.1, generator=seeded)
-    >>> bool(found.objective < 1e-6)
+    >>> bool(csgm(G, A, y, steps=300, lr=0.1, generator=seeded).objective < 1e-6)
     True
     """
     weight = _checks.real("l2", l2, low=0.0)
