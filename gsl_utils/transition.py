@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from gsl_utils import _checks
+from gsl_utils._null_space import NullSpace
 from gsl_utils.sparse import basis_pursuit
 
 __all__ = ["fewest_measurements", "l1_recovers", "largest_sparsity"]
 
-_STEPS = 600
+_STEPS = 1000
 _CHECK_EVERY = 20
 _CERTIFY_AT = (20, 40, 80, 160, 320)
 _CERTIFIED_SHARE = 8
@@ -53,7 +54,7 @@ def l1_recovers(A: Tensor, x: Tensor) -> Tensor:
     tensor([ True,  True, False])
     """
     A, x = _same_leading(A, x)
-    return _decide(_Projector.onto_null_space(A), x.reshape(-1, *x.shape[-2:])).reshape(x.shape[:-1])
+    return _decide(NullSpace.onto_null_space(A), x.reshape(-1, *x.shape[-2:])).reshape(x.shape[:-1])
 
 
 def largest_sparsity(A: Tensor, order: Tensor, signs: Tensor) -> Tensor:
@@ -99,7 +100,7 @@ def largest_sparsity(A: Tensor, order: Tensor, signs: Tensor) -> Tensor:
         raise ValueError("signs has an entry 0; every entry must be positive or negative.")
     if m >= n:
         raise ValueError(f"A has {m} rows and {n} columns; it must have fewer rows than columns.")
-    null, flat = _Projector.onto_null_space(A), (-1, *signs.shape[-2:])
+    null, flat = NullSpace.onto_null_space(A), (-1, *signs.shape[-2:])
     flat_signs, rank = signs.sign().reshape(flat), order.reshape(flat).argsort(dim=-1)
 
     def recovered(k: Tensor) -> Tensor:
@@ -134,7 +135,7 @@ def fewest_measurements(A: Tensor, x: Tensor) -> Tensor:
     A, x = _same_leading(A, x)
     if bool((x == 0).all(-1).any()):
         raise ValueError("x has a signal that is 0; every signal must have a non-zero entry.")
-    null, m, flat = _Projector.with_growing_rows(A), A.shape[-2], x.reshape(-1, *x.shape[-2:])
+    null, m, flat = NullSpace.with_growing_rows(A), A.shape[-2], x.reshape(-1, *x.shape[-2:])
     none = torch.zeros(flat.shape[:-1], dtype=torch.int64, device=A.device)
     return _boundary(lambda rows: _decide(null, flat, rows), none + m + 1, none).reshape(x.shape[:-1])
 
@@ -161,116 +162,89 @@ def _boundary(recovered: Callable[[Tensor], Tensor], good: Tensor, bad: Tensor) 
     return good
 
 
-@dataclass(frozen=True, eq=False)
-class _Projector:
-    """Orthogonal projection onto null spaces, by an orthonormal basis of them or of their complements."""
+@dataclass
+class _Open:
+    """Signals that are still open, a row of them for each matrix, with the state of their splitting."""
 
-    A: Tensor
-    basis: Tensor
-    of_null_space: bool
+    null: NullSpace
+    coarse: NullSpace
+    matrix: Tensor
+    place: Tensor
+    x: Tensor
+    rough: Tensor
+    w: Tensor
+    rows: Tensor | None
 
-    @classmethod
-    def onto_null_space(cls, A: Tensor) -> _Projector:
-        """Through the smaller of the two bases; dependent rows are allowed."""
-        A = A.reshape(-1, *A.shape[-2:])
-        m, n = A.shape[-2:]
-        _, sizes, rows = torch.linalg.svd(A, full_matrices=m > n // 2)
-        independent = sizes > max(m, n) * torch.finfo(A.dtype).eps * sizes.amax(-1, keepdim=True)
-        rank = int(independent.sum(-1).max())
-        if rank > n // 2 and bool(independent.sum(-1).eq(rank).all()):
-            return cls(A, rows[:, rank:].mT.contiguous(), of_null_space=True)
-        kept = rows[:, : sizes.shape[-1]] * independent.unsqueeze(-1)
-        return cls(A, kept[:, :rank].mT.contiguous(), of_null_space=False)
-
-    @classmethod
-    def with_growing_rows(cls, A: Tensor) -> _Projector:
-        """Through a basis whose first columns span the first rows of ``A``."""
-        A = A.reshape(-1, *A.shape[-2:])
-        m, n = A.shape[-2:]
-        columns, triangle = torch.linalg.qr(A.mT)
-        sizes = triangle.diagonal(dim1=-2, dim2=-1).abs()
-        if m > n or bool(
-            (sizes <= n * torch.finfo(A.dtype).eps * A.norm(dim=-1).amax(-1, keepdim=True)).any()
-        ):
-            raise ValueError(
-                f"A has a matrix of {m} dependent rows; rows that are added one by one must be independent."
+    def narrow(self, still: Tensor) -> None:
+        """Leave out matrices that are done, and keep as many signals of each as the busiest one needs."""
+        left = still.any(-1)
+        if 4 * int(left.sum()) <= 3 * len(left):
+            self.null, self.coarse = self.null.of(left), self.coarse.of(left)
+            still = still[left]
+            self._all(lambda tensor: tensor[left])
+            self.matrix = self.matrix[left]
+        most = int(still.sum(-1).max())
+        if most < still.shape[1]:
+            front = still.long().argsort(dim=-1, descending=True, stable=True)[:, :most]
+            self._all(
+                lambda tensor: tensor.gather(
+                    1, front if tensor.ndim == 2 else front.unsqueeze(-1).expand(-1, -1, tensor.shape[-1])
+                )
             )
-        return cls(A, columns.contiguous(), of_null_space=False)
 
-    def float(self) -> _Projector:
-        """The same in single precision."""
-        return replace(self, basis=self.basis.float())
-
-    def __call__(self, h: Tensor, rows: Tensor | None) -> Tensor:
-        projected = self._first(h @ self.basis, rows) @ self.basis.mT
-        return projected if self.of_null_space else h - projected
-
-    def row_space_gram(self, indices: Tensor, real: Tensor, rows: Tensor | None) -> Tensor:
-        """The projection onto the row space, as a matrix between the chosen entries of each signal."""
-        wide = indices.unsqueeze(-1).expand(-1, -1, -1, self.basis.shape[-1])
-        chosen = self.basis.unsqueeze(1).expand(-1, indices.shape[1], -1, -1).gather(2, wide)
-        chosen = self._first(chosen * real.unsqueeze(-1), None if rows is None else rows.unsqueeze(-1))
-        product = chosen @ chosen.mT
-        unit = torch.eye(indices.shape[-1], dtype=product.dtype, device=product.device)
-        return unit - product if self.of_null_space else product + unit * (~real).unsqueeze(-1)
-
-    @staticmethod
-    def _first(inner: Tensor, rows: Tensor | None) -> Tensor:
-        if rows is None:
-            return inner
-        return inner * (torch.arange(inner.shape[-1], device=inner.device) < rows.unsqueeze(-1))
+    def _all(self, change: Callable[[Tensor], Tensor]) -> None:
+        self.place, self.x, self.rough, self.w = map(change, (self.place, self.x, self.rough, self.w))
+        self.rows = None if self.rows is None else change(self.rows)
 
 
-def _decide(null: _Projector, x: Tensor, rows: Tensor | None = None) -> Tensor:
+def _decide(null: NullSpace, x: Tensor, rows: Tensor | None = None) -> Tensor:
     """Whether each of ``x`` (matrices, signals, n) is recovered from ``rows`` (matrices, signals), or all."""
-    answer = torch.zeros(x.shape[:-1], dtype=torch.bool, device=x.device)
     decided = (x == 0).all(-1)
-    answer[decided] = True
+    answer = decided.clone()
+    scaled = x / x.abs().amax(-1, keepdim=True).clamp(min=torch.finfo(x.dtype).tiny)
+    # The splitting runs in half the precision, at twice the speed; what it finds is checked in full. It
+    # starts at the solution of least l2 norm, as a displacement from x.
+    coarse, rough = null.float(), scaled.float()
+    matrix = torch.arange(len(x), device=x.device)
     place = torch.arange(x.shape[1], device=x.device).expand_as(answer)
-    whole, all_rows = x, rows
-    x = x / x.abs().amax(-1, keepdim=True).clamp(min=torch.finfo(x.dtype).tiny)
-    # The splitting runs in half the precision, at twice the speed; what it finds is checked in full.
-    coarse, rough = null.float(), x.float()
-    # The solution of least l2 norm, as a displacement from x.
-    w = -coarse(rough, rows)
+    now = _Open(null, coarse, matrix, place, scaled, rough, -coarse(rough, rows), rows)
     for step in range(1, _STEPS + 1):
-        h = coarse(w, rows)
+        h = now.coarse(now.w, now.rows)
         # What the soft threshold of the reflected point takes away: a subgradient of the l1 norm.
-        cut = (rough + 2 * h - w).clamp(-1, 1)
-        w = w + _RELAXATION * (h - w - cut)
+        cut = (now.rough + 2 * h - now.w).clamp(-1, 1)
+        now.w = now.w + _RELAXATION * (h - now.w - cut)
         if step % _CHECK_EVERY:
             continue
-        h = null(h.double(), rows)
-        slope = (x.sign() * h).sum(-1) + (h.abs() * (x == 0)).sum(-1)
-        # Against the size of x, which is 1 or more: rounding in a vanishing h proves nothing.
-        failed = slope < -1e-9 * x.abs().sum(-1)
-        arrived = ~failed & (h.norm(dim=-1) <= _ARRIVED * x.norm(dim=-1))
-        # A certificate solves a system of the size of the support: worth it while that is small.
-        if step in _CERTIFY_AT and _CERTIFIED_SHARE * int((x != 0).sum(-1).max()) <= x.shape[-1]:
-            # The subgradient is near the row space once the splitting settles.
-            arrived |= ~failed & _certified(null, x, cut.double(), rows)
-        answer.scatter_(1, place, answer.gather(1, place) | arrived)
-        decided.scatter_(1, place, decided.gather(1, place) | arrived | failed)
-        # The signals still open move to the front; every matrix keeps as many as the busiest one needs.
-        still_open = ~decided.gather(1, place)
-        most = int(still_open.sum(-1).max())
-        if most == 0:
+        failed, arrived = _check(now, h.double(), cut.double(), certify=step in _CERTIFY_AT)
+        index = (now.matrix.unsqueeze(-1), now.place)
+        answer[index] |= arrived
+        decided[index] |= arrived | failed
+        still = ~decided[index]
+        if not bool(still.any()):
             return answer
-        if most < place.shape[1]:
-            front = still_open.long().argsort(dim=-1, descending=True, stable=True)[:, :most]
-            place = place.gather(1, front)
-            wide = front.unsqueeze(-1).expand(-1, -1, x.shape[-1])
-            x, rough, w = x.gather(1, wide), rough.gather(1, wide), w.gather(1, wide)
-            rows = None if rows is None else rows.gather(1, front)
-    for index, signal in (~decided).nonzero().tolist():
-        A = null.A[index] if all_rows is None else null.A[index, : int(all_rows[index, signal])]
-        truth = whole[index, signal]
-        error = (basis_pursuit(A, A @ truth).x - truth).norm()
-        answer[index, signal] = error <= _SUCCESS * truth.norm()
+        now.narrow(still)
+    for i, j in (~decided).nonzero().tolist():
+        A = null.A[i] if rows is None else null.A[i, : int(rows[i, j])]
+        error = (basis_pursuit(A, A @ x[i, j]).x - x[i, j]).norm()
+        answer[i, j] = error <= _SUCCESS * x[i, j].norm()
     return answer
 
 
-def _certified(null: _Projector, x: Tensor, near: Tensor, rows: Tensor | None) -> Tensor:
+def _check(now: _Open, h: Tensor, cut: Tensor, *, certify: bool) -> tuple[Tensor, Tensor]:
+    """Which signals are proved to fail by h, and which have arrived or are certified."""
+    x, h = now.x, now.null(h, now.rows)
+    slope = (x.sign() * h).sum(-1) + (h.abs() * (x == 0)).sum(-1)
+    # Against the size of x, which is 1 or more: rounding in a vanishing h proves nothing.
+    failed = slope < -1e-9 * x.abs().sum(-1)
+    arrived = ~failed & (h.norm(dim=-1) <= _ARRIVED * x.norm(dim=-1))
+    # A certificate solves a system of the size of the support: worth it while that is small.
+    if certify and _CERTIFIED_SHARE * int((x != 0).sum(-1).max()) <= x.shape[-1]:
+        # The subgradient is near the row space once the splitting settles.
+        arrived |= ~failed & _certified(now.null, x, cut, now.rows)
+    return failed, arrived
+
+
+def _certified(null: NullSpace, x: Tensor, near: Tensor, rows: Tensor | None) -> Tensor:
     """Whether the row space has, near the given vectors, one with x's signs on S and less than 1 off it."""
     off = x == 0
     width = int((~off).sum(-1).max())
