@@ -58,15 +58,15 @@ def recover(
     Every restart of every signal is a row with an optimiser state of its own: what becomes of a signal does
     not depend on the others. Rows that are stationary leave the batch.
 
-    ========  ====================================  ====================================================
-    method    penalties                             options (beside ``tol``)
-    ========  ====================================  ====================================================
-    "gd"      None, ``L2``                          ``lr`` (None: a safe step for each row, by backtracking),
-                                                    with a rate also ``schedule`` and ``check_every``
-    "adam"    None, ``L2``, ``L1`` (subgradient)    ``lr`` (0.01), ``betas``, ``schedule``, ``check_every``
-    "prox"    None, ``L2``, ``L1``, HardSparsity    ``step0`` (None: by the curvature)
-    "lm"      None, ``L2``                          ``damping`` (0.01)
-    ========  ====================================  ====================================================
+    ==========  ====================================  ====================================================
+    method      penalties                             options (beside ``tol``)
+    ==========  ====================================  ====================================================
+    ``"gd"``    None, ``L2``                          ``lr`` (None: backtracked for each row),
+                                                      with a rate also ``schedule`` and ``check_every``
+    ``"adam"``  None, ``L2``, ``L1`` (subgradient)    ``lr`` (0.01), ``betas``, ``schedule``, ``check_every``
+    ``"prox"``  None, ``L2``, ``L1``, HardSparsity    ``step0`` (None: by the curvature)
+    ``"lm"``    None, ``L2``                          ``damping`` (0.01)
+    ==========  ====================================  ====================================================
 
     Both losses go with all four. ``schedule`` is ``"constant"`` or ``"cosine"``, which ends at zero;
     ``check_every`` (50) is how many steps lie between two questions whether a row is stationary. ``"prox"``

@@ -115,9 +115,9 @@ def test_which_penalty_goes_with_which_method(method, penalty, loss):
 
 
 def test_the_table_of_the_documentation_is_that_of_the_code():
-    rows = [line.split() for line in recover.__doc__.splitlines() if line.strip().startswith('"')]
+    rows = [line.split() for line in recover.__doc__.splitlines() if line.strip().startswith('``"')]
     for row in rows:
-        method = row[0].strip('"')
+        method = row[0].strip('`"')
         names = {word.strip("`,") for word in row[1:]} & {"None", "L1", "L2", "HardSparsity"}
         assert names == set(TABLE[method])
     assert len(rows) == 4
