@@ -93,7 +93,7 @@ def text(task: Task, table: Table) -> str:
         f"{setting} [{solved} signals]" if solved < max(table["solved"]) else setting
         for setting, solved in zip(table["setting"], table["solved"], strict=True)
     ]
-    formats = dict.fromkeys(("seconds", "low", "high"), ".3f") | {"x peer": ".2f", "x floor": ".1f"}
+    formats = dict.fromkeys(("seconds", "low", "high"), ".3f") | {"x peer": ".2f", "x floor": ".2f"}
     return f"{task.title}\n{text_table(shown, formats | errors)}"
 
 
