@@ -1,5 +1,6 @@
 """Rows of a recovery: the same alone and in a batch, leaving when done, pruned, flipped, led downwards."""
 
+from contextlib import nullcontext
 from itertools import pairwise
 
 import pytest
@@ -183,6 +184,28 @@ def test_the_progress_bar_counts_steps(capsys):
     recover(curved, A, Y, z0=Z0[:, 0], steps=7, progress=True, callback=lambda t, rows, z: seen.append(t))
     assert "7/7" in capsys.readouterr().err
     assert seen == list(range(1, 8))
+
+
+@pytest.mark.parametrize("error", [None, KeyboardInterrupt])
+def test_the_progress_bar_is_closed_whatever_happens(monkeypatch, error):
+    import tqdm.auto
+
+    closed = []
+
+    class Bar(tqdm.auto.tqdm):
+        def close(self):
+            closed.append(self.n)
+            super().close()
+
+    def interrupt(t, rows, z):
+        if error and t == 3:
+            raise error
+
+    monkeypatch.setattr(tqdm.auto, "tqdm", Bar)
+    context = pytest.raises(error) if error else nullcontext()
+    with context:
+        recover(curved, A, Y, z0=Z0[:, 0], steps=7, progress=True, callback=interrupt)
+    assert closed[0] == (3 if error else 7)
 
 
 def test_nothing_is_printed_without_being_asked_for(capsys):
