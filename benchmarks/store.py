@@ -14,7 +14,7 @@ from typing import Any
 
 import torch
 
-from benchmarks.tables import Tables
+from benchmarks.tables import Table
 from benchmarks.tasks import Scale
 from benchmarks.timing import product_rate
 from gsl_utils.book import run_times, stored
@@ -86,7 +86,7 @@ def _installed(packages: Sequence[str]) -> dict[str, str]:
 
 def store(
     root: Path,
-    tables: Tables,
+    tables: Mapping[str, tuple[str, Table]],
     seeds: Sequence[int],
     provenance: Mapping[str, Any],
 ) -> Path:
