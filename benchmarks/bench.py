@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
+from functools import partial
 from typing import Any
 
 from benchmarks.growth import measure, slopes
+from benchmarks.kept import Kept
 from benchmarks.memory import peak_memory
-from benchmarks.race import Row, Task, lacking, race
+from benchmarks.race import Task, lacking, race
 from benchmarks.store import Provenance, store
-from benchmarks.tables import Table, runs, summary, text
+from benchmarks.tables import Table, Tables, missed, runs, summary, text
 from benchmarks.tasks import FULL, QUICK, Scale, curves, tasks
 from gsl_utils.book.root import require_root
 from gsl_utils.book.text_table import text_table
@@ -28,6 +30,8 @@ Errors are the largest.
 def main(words: Sequence[str] | None = None) -> int:
     """Run the benchmarks.
 
+    A whole run keeps each table as it comes; after it was cut off, the same command goes on.
+
     Args:
         words: The command line.
 
@@ -39,61 +43,63 @@ def main(words: Sequence[str] | None = None) -> int:
     parser.add_argument("--only", metavar="NAME", nargs="+", help="these tables only, nothing stored")
     args = parser.parse_args(words)
     scale = QUICK if args.quick else FULL
-    chosen = {task.name: task for task in tasks(scale)}
-    names = [*chosen, "memory", "growth"]
-    wanted = names if args.only is None else args.only
-    strangers = sorted(set(wanted) - set(names))
+    races = {task.name: task for task in tasks(scale)}
+    parts = _parts(races, scale)
+    wanted = list(parts) if args.only is None else args.only
+    strangers = sorted(set(wanted) - parts.keys())
     if strangers:
-        parser.error(f"there is no table {', '.join(strangers)}; there are {', '.join(names)}")
+        parser.error(f"there is no table {', '.join(strangers)}; there are {', '.join(parts)}")
     root = require_root()
-    kept = not args.quick and args.only is None
-    provenance = Provenance(root, scale) if kept else None
+    whole = not args.quick and args.only is None
+    kept, provenance = (Kept(root), Provenance(root, scale)) if whole else (None, None)
     print(_HEAD.format(seeds=len(scale.seeds)))
-    tables: dict[str, tuple[str, Table]] = {}
-    missed: list[str] = []
+    every: Tables = {}
     for name in wanted:
-        if name in chosen:
-            missed += _race(chosen[name], scale, tables)
-    if "memory" in wanted:
-        _memory(scale, tables)
-    if "growth" in wanted:
-        _growth(scale, tables)
-    if provenance is not None:
-        absent = {task.name: lacking(task) for task in chosen.values()}
-        print(f"stored in {store(root, tables, scale.seeds, provenance.end(absent)).parent}")
-    for line in missed:
+        before = kept.get(name) if kept else None
+        found = parts[name]() if before is None else before
+        if kept:
+            kept.put(name, found)
+        every |= found
+        print(_shown(name, found, races))
+        print("(from a run that was cut off)\n" if before else "", flush=True)
+    if kept and provenance:
+        absent = {task.name: lacking(task) for task in races.values()}
+        print(f"stored in {store(root, every, scale.seeds, provenance.end(absent)).parent}")
+        kept.clear()
+    complaints = [line for name in wanted if name in races for line in missed(races[name], every[name][1])]
+    for line in complaints:
         print(f"MISSED: {line}")
-    return int(bool(missed))
+    return int(bool(complaints))
 
 
-def _race(task: Task, scale: Scale, tables: dict[str, tuple[str, Table]]) -> list[str]:
-    """Run one race; return which of our own methods missed its goal."""
+def _parts(races: dict[str, Task], scale: Scale) -> dict[str, Callable[[], Tables]]:
+    """Every part of a run by its name: what measures it."""
+    parts: dict[str, Callable[[], Tables]] = {
+        name: partial(_race, task, scale) for name, task in races.items()
+    }
+    return parts | {"memory": partial(_memory, scale), "growth": partial(_growth, scale)}
+
+
+def _race(task: Task, scale: Scale) -> Tables:
     rows = race(task, scale.seeds)
-    tables[task.name] = task.title, summary(rows)
-    tables[f"{task.name}-runs"] = f"{task.title}: every run", runs(rows)
-    print(text(task, tables[task.name][1]))
-    for absent in lacking(task):
-        print(f"not raced: {absent}")
-    print(flush=True)
-    return [_complaint(task, row) for row in rows if row.method.ours and not row.reached]
+    return {
+        task.name: (task.title, summary(rows)),
+        f"{task.name}-runs": (f"{task.title}: every run", runs(rows)),
+    }
 
 
-def _complaint(task: Task, row: Row) -> str:
-    errors = ", ".join(f"{name} {value:.1e}" for name, value in row.errors.items())
-    return f"{task.name}, {row.method.name}, seed {row.seed}: {errors}"
-
-
-def _memory(scale: Scale, tables: dict[str, tuple[str, Table]]) -> None:
+def _memory(scale: Scale) -> Tables:
     size = asdict(scale.generative) | {"steps": 5}
-    _print(tables, "memory", "Largest memory of a CSGM run, MiB", _columns(peak_memory(size)), {})
+    return {"memory": ("Largest memory of a CSGM run, MiB", _columns(peak_memory(size)))}
 
 
-def _growth(scale: Scale, tables: dict[str, tuple[str, Table]]) -> None:
+def _growth(scale: Scale) -> Tables:
     measured = measure(curves(scale), scale.growth_seeds)
-    tables["growth"] = "Processor seconds by size", _columns(measured)
-    formats = dict.fromkeys(("slope", "low", "high"), ".2f")
     title = "Growth: exponent of the time in the size, with its 99 % interval over seeds"
-    _print(tables, "growth-slopes", title, _columns(slopes(measured)), formats)
+    return {
+        "growth-slopes": (title, _columns(slopes(measured))),
+        "growth": ("Processor seconds by size", _columns(measured)),
+    }
 
 
 def _columns(records: Sequence[Any]) -> Table:
@@ -101,8 +107,14 @@ def _columns(records: Sequence[Any]) -> Table:
     return {name: [row[name] for row in rows] for name in rows[0]}
 
 
-def _print(
-    tables: dict[str, tuple[str, Table]], name: str, title: str, table: Table, formats: dict[str, str]
-) -> None:
-    tables[name] = title, table
-    print(f"{title}\n{text_table(table, formats)}\n", flush=True)
+_ROUNDED = ("slope", "low", "high")
+
+
+def _shown(name: str, found: Tables, races: dict[str, Task]) -> str:
+    """The first table of a part as text, and who was not raced."""
+    title, table = next(iter(found.values()))
+    if name in races:
+        absent = [f"not raced: {method}" for method in lacking(races[name])]
+        return "\n".join([text(races[name], table), *absent])
+    formats = dict.fromkeys((heading for heading in table if heading in _ROUNDED), ".2f")
+    return f"{title}\n{text_table(table, formats)}"

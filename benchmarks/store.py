@@ -14,7 +14,7 @@ from typing import Any
 
 import torch
 
-from benchmarks.tables import Table
+from benchmarks.tables import Tables
 from benchmarks.tasks import Scale
 from benchmarks.timing import product_rate
 from gsl_utils.book import run_times, stored
@@ -86,7 +86,7 @@ def _installed(packages: Sequence[str]) -> dict[str, str]:
 
 def store(
     root: Path,
-    tables: Mapping[str, tuple[str, Table]],
+    tables: Tables,
     seeds: Sequence[int],
     provenance: Mapping[str, Any],
 ) -> Path:

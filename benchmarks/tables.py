@@ -9,9 +9,11 @@ from typing import Any
 from benchmarks.race import Row, Task
 from gsl_utils.book.text_table import text_table
 
-__all__ = ["Table", "best_peer", "runs", "summary", "text"]
+__all__ = ["Table", "Tables", "best_peer", "missed", "runs", "summary", "text"]
 
+# Heading to entries; and name to title and table.
 Table = dict[str, list[Any]]
+Tables = dict[str, tuple[str, Table]]
 
 
 def runs(rows: Sequence[Row]) -> Table:
@@ -95,6 +97,20 @@ def text(task: Task, table: Table) -> str:
     ]
     formats = dict.fromkeys(("seconds", "low", "high"), ".3f") | {"x peer": ".2f", "x floor": ".2f"}
     return f"{task.title}\n{text_table(shown, formats | errors)}"
+
+
+def missed(task: Task, table: Table) -> list[str]:
+    """Return which of the book's own methods missed the goal, each with its errors.
+
+    Args:
+        task: What was raced for.
+        table: Its summary.
+    """
+    return [
+        f"{task.name}, {method}: " + ", ".join(f"{name} {table[name][i]:.1e}" for name in _errors(table))
+        for i, method in enumerate(table["method"])
+        if table["ours"][i] and not table["reached"][i]
+    ]
 
 
 _COUNTS = ("other supports", "unexplained")

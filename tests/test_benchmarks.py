@@ -106,7 +106,7 @@ def test_a_broken_solver_is_named_and_fails_the_run(module, solver, name, monkey
     monkeypatch.setattr(module, solver, broken)
     assert bench.main(["--quick", "--only", name]) == 1
     printed = capsys.readouterr().out
-    assert f"MISSED: {name}, gsl_utils, seed 1: " in printed
+    assert f"MISSED: {name}, gsl_utils: " in printed
     assert "MISSED" in next(line for line in printed.splitlines() if line.startswith("gsl_utils"))
 
 
@@ -345,6 +345,41 @@ def test_stored_tables_are_read_back_and_refused_when_torn(toy):
     path.write_bytes(path.read_bytes()[:-20])
     with pytest.raises(results.ResultsError, match=r"is torn.*make bench"):
         results.load("benchmarks", toy.root)
+
+
+def test_a_run_that_is_cut_off_goes_on_and_stores_everything(toy, monkeypatch, capsys):
+    folder = toy.root / "benchmarks"
+    folder.mkdir()
+    (folder / "race.py").write_text("first = 1\n")
+    monkeypatch.chdir(toy.root)
+    done = []
+
+    def part(name, stop=False):
+        def work():
+            done.append(name)
+            if stop:
+                raise KeyboardInterrupt
+            return {name: (name, {"size": [1, 2], "slope": [0.5, 1.5]})}
+
+        return work
+
+    def run(cut):
+        monkeypatch.setattr(bench, "_parts", lambda *_: {"one": part("one"), "two": part("two", cut)})
+        return bench.main([])
+
+    with pytest.raises(KeyboardInterrupt):
+        run(cut=True)
+    assert results.load("benchmarks", toy.root) is None
+    assert run(cut=False) == 0
+    assert done == ["one", "two", "two"]
+    assert "from a run that was cut off" in capsys.readouterr().out
+    assert results.load("benchmarks", toy.root).table("one")["slope"].tolist() == [0.5, 1.5]
+    assert not list((toy.root / "results" / "rows.part").iterdir())
+    with pytest.raises(KeyboardInterrupt):
+        run(cut=True)
+    (folder / "race.py").write_text("first = 2\n")
+    run(cut=False)
+    assert done[3:] == ["one", "two", "one", "two"], "other code measures everything anew"
 
 
 def test_provenance_names_versions_seeds_and_no_host(root):
