@@ -256,8 +256,9 @@ def show(
 
 def _run(profile: str | None, seed: int | Sequence[int] | None) -> tuple[str, list[int]]:
     """Return the profile and the seeds of the run, from the arguments or from the page's configuration."""
-    profile = record._page.profile if profile is None else profile
-    seed = record._page.seed if seed is None else seed
+    of_page = record.configured()
+    profile = of_page[0] if profile is None else profile
+    seed = of_page[1] if seed is None else seed
     if profile is None or seed is None:
         raise ValueError("profile and seed are not set; call record.configure(profile, seed), or give them")
     return profile, [int(seed)] if isinstance(seed, int | np.integer) else [int(one) for one in seed]

@@ -19,7 +19,7 @@ from gsl_utils.book.root import find_root
 from gsl_utils.book.schema import PROFILES
 from gsl_utils.book.verdicts import Measurement, decide
 
-__all__ = ["CLAIM_MIME", "configure", "publish", "record"]
+__all__ = ["CLAIM_MIME", "configure", "configured", "publish", "record"]
 
 CLAIM_MIME = "application/vnd.gsl.claim+json"
 
@@ -58,6 +58,16 @@ def configure(profile: str, seed: int) -> None:
     _page.seed = whole("seed", seed, least=0)
     _page.profile = profile
     _page.registry.taken.clear()
+
+
+def configured() -> tuple[str | None, int | None]:
+    """Return the profile and the seed that ``configure`` was called with, ``(None, None)`` before that.
+
+    >>> configure("quick", seed=3)
+    >>> configured()
+    ('quick', 3)
+    """
+    return _page.profile, _page.seed
 
 
 def publish(key: str, value: Number | str) -> None:

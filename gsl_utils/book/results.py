@@ -124,7 +124,7 @@ def load(stem: str, root: Path | None = None) -> Stored | None:
         ResultsError: They are torn, edited or incomplete; the message names the file and what to do.
     """
     root = root or find_root()
-    if root is None or (record._page.profile == "paper" and stem != BENCHMARKS):
+    if root is None or (record.configured()[0] == "paper" and stem != BENCHMARKS):
         return None
     return stored.read(root, stem)
 
@@ -193,7 +193,7 @@ def rows(stem: str, name: str) -> Path | None:
     if not name.replace("-", "_").isidentifier():
         raise ValueError(f"name is {name!r}; it must be a word such as 'phase-diagram'")
     root = find_root()
-    if root is None or record._page.profile != "paper":
+    if root is None or record.configured()[0] != "paper":
         return None
     code = combined(paper_dependencies(root, stem))[:12]
     return root / "results" / _ROWS / f"{stem}-{code}" / f"{name}.csv"

@@ -6,6 +6,8 @@ import ast
 import itertools
 import json
 import math
+import zlib
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -16,10 +18,14 @@ from scipy.special import stdtrit
 from sklearn.linear_model import Lasso
 
 from gsl_utils import datasets
-from gsl_utils.book.intervals import t_interval
-from gsl_utils.sparse import lasso
+from gsl_utils.book.intervals import slope_interval, t_interval
+from gsl_utils.book.records import load
+from gsl_utils.book.verdicts import Measurement, decide
+from gsl_utils.sensing import gaussian_matrix
+from gsl_utils.sparse import lasso, soft_threshold
 
-NOTEBOOK = Path(__file__).parents[2] / "notebooks" / "01_classical_cs.ipynb"
+ROOT = Path(__file__).parents[2]
+NOTEBOOK = ROOT / "notebooks" / "01_classical_cs.ipynb"
 
 
 def functions(**names: object) -> SimpleNamespace:
@@ -107,3 +113,48 @@ def test_no_signal_is_left_out_of_the_seven_claims() -> None:
     text = NOTEBOOK.read_text(encoding="utf-8")
     claims = ("recovery", "scaling", "approx", "norms", "noise", "p0", "tight")
     assert all(f"cs-{claim}" in text for claim in claims)
+
+
+def verdict_of_noise(threshold: Callable[..., torch.Tensor]) -> str:
+    """The verdict on cs-noise when the chapter's FISTA uses this threshold."""
+    torch.set_default_dtype(torch.float64)
+    try:
+        levels = np.logspace(-4, -1, 7)
+        chapter = functions(
+            soft_threshold=threshold, gaussian_matrix=gaussian_matrix, lasso=lasso, zlib=zlib,
+            n=128, k=5, levels=levels,
+        )  # fmt: skip
+        slopes = {
+            m: slope_interval(
+                np.log(levels), np.log([chapter.noise_errors(m, s)[0] for s in range(4)])
+            )
+            for m in (60, 8)
+        }  # fmt: skip
+    finally:
+        torch.set_default_dtype(torch.float32)
+    claim = load(ROOT).claims["cs-noise"]
+    names = claim.criterion.quantities
+    return decide(
+        claim,
+        Measurement(
+            id=claim.id,
+            value={names[0]: slopes[60][0]},
+            interval={names[0]: slopes[60][1:]},
+            control={names[0]: slopes[8][0]},
+            control_interval={names[0]: slopes[8][1:]},
+            n=4,
+            unit="seed",
+            profile="quick",
+            seed=0,
+        ),
+    ).word
+
+
+def test_a_sign_error_in_the_soft_threshold_turns_the_verdict_on_noise() -> None:
+    assert verdict_of_noise(soft_threshold) == "reproduced"
+    # Away from zero instead of towards it: control and claim then follow the noise alike.
+    assert verdict_of_noise(lambda u, t: u.sign() * (u.abs() + t)) == "void"
+    # What comes back with the wrong sign grows without bound, and the page stops at once.
+    with pytest.raises(ValueError, match="u holds NaN or infinite entries"):
+        verdict_of_noise(lambda u, t: -soft_threshold(u, t))
+    assert verdict_of_noise(lambda u, t: soft_threshold(u, t).abs()) == "contradicted"
