@@ -216,7 +216,7 @@ def write_tiny():
         (root / "CITATION.cff").write_text("title: A Book\nauthors: [{name: The authors}]\nversion: 0.1.0\n")
         bodies = {
             "index": "```{ledger-summary}\n```",
-            "ledger": "```{ledger}\n```",
+            "ledger": "```{ledger}\n```\n\n```{agreement}\n```",
             "errata": "```{errata}\n```",
             "made": "```{run-times}\n```\n\n```{citation}\n```",
         }

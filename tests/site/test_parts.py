@@ -11,11 +11,13 @@ from pathlib import Path
 
 import pytest
 import yaml
+from bs4 import BeautifulSoup
 
 from gsl_utils.book.entries import Entry
 from gsl_utils.book.records import read
 from gsl_utils.book.schema import VERDICTS
 from gsl_utils.book.site import facts, offline, theme
+from gsl_utils.book.site.agreement import rows_html, summary
 from gsl_utils.book.site.api import documented_modules
 from gsl_utils.book.site.bundle_links import links_html
 from gsl_utils.book.site.citation import bibtex, plain
@@ -294,3 +296,18 @@ def test_every_source_of_a_claim_is_in_the_bibliography():
     for path in sorted((ROOT / "claims").glob("*.yml")):
         key = yaml.safe_load(path.read_text()).get("key")
         assert key is None or key in keys, path.name
+
+
+def test_agreement_links_each_claim_and_says_both_verdicts():
+    rows = [
+        {"claim": "a", "quick": "reproduced", "paper": "contradicted", "agree": "no", "stale": "yes"},
+        {"claim": "b", "quick": "–", "paper": "reproduced", "agree": "–", "stale": "no"},
+    ]
+    table = BeautifulSoup(f"<table>{rows_html(rows, '#{}'.format)}</table>", "html.parser")
+    cells = [[cell.get_text() for cell in row.find_all(["th", "td"])] for row in table.find_all("tr")]
+    assert cells == [
+        ["a", "✓\xa0reproduced", "✗\xa0contradicted", "no", "yes, run it again"],
+        ["b", "–", "✓\xa0reproduced", "–", "no"],
+    ]
+    assert [link["href"] for link in table.find_all("a")] == ["#a", "#b"]
+    assert summary(rows) == "Both profiles measured 1 of the claims; they agree on 0."

@@ -9,6 +9,7 @@ from bs4 import BeautifulSoup
 
 from gsl_utils.book.root import BookError
 from gsl_utils.book.site import render as command
+from gsl_utils.book.site.agreement import NONE_STORED
 from gsl_utils.book.site.render import input_digest, render
 
 pytestmark = pytest.mark.slow
@@ -189,6 +190,10 @@ def test_the_errata_show_what_was_run_and_say_what_waits(page):
     assert "1.000 [0.950, 1.000]" in words(section)
     assert article.select_one("#another") is None
     assert "1 misprint is on record" in words(article)
+
+
+def test_the_agreement_of_profiles_waits_for_stored_results(page):
+    assert NONE_STORED in words(page("ledger"))
 
 
 def test_an_empty_errata_page_says_so(write_tiny, tmp_path):

@@ -12,6 +12,7 @@ PARTS = (
     "offline",
     "theme",
     "markup",
+    "agreement",
     "api",
     "bundle_links",
     "citation",
