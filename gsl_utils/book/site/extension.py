@@ -9,6 +9,7 @@ from typing import Any
 from sphinx.application import Sphinx
 
 PARTS = (
+    "numbering",
     "offline",
     "theme",
     "markup",

@@ -1,0 +1,55 @@
+"""Chapters are numbered like their files, in a site of two chapters that are not the first two."""
+
+import pytest
+from bs4 import BeautifulSoup
+from sphinx.application import Sphinx
+
+CHAPTER = """{title}
+======
+
+First part
+----------
+
+See :numref:`{name}`.
+
+.. _{name}:
+
+.. figure:: /dot.svg
+
+   A dot
+"""
+DOT = '<svg xmlns="http://www.w3.org/2000/svg" width="1" height="1"/>'
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory):
+    root = tmp_path_factory.mktemp("numbering")
+    (root / "book").mkdir()
+    (root / "dot.svg").write_text(DOT)
+    toc = "Start\n=====\n\n.. toctree::\n   :numbered:\n\n   book/03_second\n   book/06_third\n"
+    (root / "index.rst").write_text(toc)
+    for name in ("03_second", "06_third"):
+        (root / "book" / f"{name}.rst").write_text(CHAPTER.format(title=name[3:].title(), name=name))
+    options = {"extensions": ["gsl_utils.book.site.numbering"], "numfig": True, "html_theme": "basic"}
+    out = root / "out"
+    Sphinx(root, None, out, out / ".doctrees", "html", options, status=None, warningiserror=True).build()
+
+    def page(name):
+        text = (out / f"{name}.html").read_text(encoding="utf-8")
+        return BeautifulSoup(text, "html.parser")
+
+    return page
+
+
+@pytest.mark.parametrize(("name", "number"), [("03_second", 3), ("06_third", 6)])
+def test_titles_sections_and_figures_have_the_number_of_the_file(built, name, number):
+    page = built(f"book/{name}")
+    assert page.h1.get_text().startswith(f"{number}. ")
+    assert page.h2.get_text().startswith(f"{number}.1. ")
+    assert page.select_one(".caption-number").get_text().strip() == f"Fig. {number}.1"
+    assert page.select_one("p a.reference").get_text() == f"Fig. {number}.1"
+
+
+def test_the_table_of_contents_has_the_same_numbers(built):
+    listed = [link.get_text() for link in built("index").select(".toctree-wrapper li.toctree-l1 > a")]
+    assert listed == ["3. Second", "6. Third"]
