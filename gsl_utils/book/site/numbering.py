@@ -1,6 +1,6 @@
 """Sphinx extension: a chapter has the number of its file, whichever other chapters are there yet.
 
-Sphinx counts the pages of a table of contents. The ledger, the claims and the papers' sources name chapters by
+Sphinx counts the pages of a table of contents. The ledger, the claims and the sources of papers name chapters by
 number, and those of pages still to come must not change when a page is added before them.
 """
 
