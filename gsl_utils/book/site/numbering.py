@@ -1,7 +1,7 @@
 """Sphinx extension: a chapter has the number of its file, whichever other chapters are there yet.
 
-Sphinx counts the pages of a table of contents. The ledger, the claims and the sources of papers name chapters by
-number, and those of pages still to come must not change when a page is added before them.
+Sphinx counts the pages of a table of contents. The ledger and the claims name chapters by number, and the
+number of a chapter must not change when a page is added before it.
 """
 
 from __future__ import annotations
