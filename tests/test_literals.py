@@ -169,12 +169,15 @@ def test_a_bound_value_is_used_on_its_page_in_a_caption_and_on_another(book):
         ("02_gone.ipynb::slope:.2f", "book/02_gone.ipynb, which does not exist"),
         ("slope:.2q", "the format '.2q', which does not fit the value 0.97"),
         ("word:.2f", "the format '.2f', which does not fit the value 'yes'"),
+        ("tiny:.2f", "is written '-0.00'; put a z before the format's point"),
         ("::slope", "is not a reference"),
     ],
 )
 def test_a_broken_reference_is_a_problem(book, role, message):
-    book.text(f"It is {{glue:text}}`{role}`, {{glue:text}}`slope:.2f`, {{glue:text}}`word:s`.")
-    book.page({"slope": 0.97, "word": "yes"})
+    book.text(
+        f"It is {{glue:text}}`{role}`, {{glue:text}}`slope:.2f`, {{glue:text}}`word:s`, {{glue:text}}`tiny:z.2f`."
+    )
+    book.page({"slope": 0.97, "word": "yes", "tiny": -0.004})
     (problem,) = book.problems
     assert problem.startswith(f"{HERE} cell 1: {role!r} ")
     assert message in problem

@@ -16,6 +16,7 @@ from gsl_utils.book.record import CLAIM_MIME
 __all__ = ["Bound", "PageValues", "Reference", "page_values"]
 
 _REFERENCE = re.compile(r"(?:(?P<page>[^:]+)::)?(?P<key>[^:]+)(?::(?P<format>.*))?")
+_ZERO_WITH_SIGN = re.compile(r"-0(\.0*)?%?")
 # What results.publish glues wholesale, as it stands in a stored run: no page can use all of it.
 _STORED = "paper."
 
@@ -127,11 +128,13 @@ class Bound:
         if reference.key not in values.values:
             return f"{text!r} is taken from book/{target}, which publishes no {reference.key!r}"
         self._used.add((target, reference.key))
+        value = values.values[reference.key]
         try:
-            format(values.values[reference.key], reference.format)
+            written = format(value, reference.format)
         except ValueError:
-            value = values.values[reference.key]
             return f"{text!r} has the format {reference.format!r}, which does not fit the value {value!r}"
+        if _ZERO_WITH_SIGN.fullmatch(written):
+            return f"{text!r} is written {written!r}; put a z before the format's point: it drops the sign"
         return None
 
     def unused(self) -> list[str]:
