@@ -174,9 +174,8 @@ def test_a_bound_value_is_used_on_its_page_in_a_caption_and_on_another(book):
     ],
 )
 def test_a_broken_reference_is_a_problem(book, role, message):
-    book.text(
-        f"It is {{glue:text}}`{role}`, {{glue:text}}`slope:.2f`, {{glue:text}}`word:s`, {{glue:text}}`tiny:z.2f`."
-    )
+    others = " ".join(f"{{glue:text}}`{one}`" for one in ("slope:.2f", "word:s", "tiny:z.2f"))
+    book.text(f"It is {{glue:text}}`{role}`, {others}.")
     book.page({"slope": 0.97, "word": "yes", "tiny": -0.004})
     (problem,) = book.problems
     assert problem.startswith(f"{HERE} cell 1: {role!r} ")
