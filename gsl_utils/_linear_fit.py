@@ -107,7 +107,7 @@ def pairs(u: object, x: object) -> tuple[Tensor, Tensor]:
             )
     if len(inputs) != len(outputs):
         raise ValueError(f"u has {len(inputs)} rows and x has {len(outputs)}; they must be the same samples.")
-    return inputs, outputs
+    return inputs.detach(), outputs.detach()
 
 
 def _unexplained(u: Tensor, x: Tensor, *, affine: bool) -> Tensor:
