@@ -55,7 +55,8 @@ class LevenbergMarquardt:
         slope = 2 * half_slope - penalty.gradient(z)
         change = rise(problem, z, state["loss"], slope, trial, loss) - penalty.drop(z, trial).sum(-1)
         better = (change < 0) & (failed == 0) & ~still
-        damping = state["damping"] * torch.where(better, _LESS, _MORE)
+        # Two numbers alone would take the dtype that torch defaults to.
+        damping = torch.where(better, _LESS * state["damping"], _MORE * state["damping"])
         return {
             "z": torch.where(better.unsqueeze(-1), trial, z),
             "loss": torch.where(better, loss, state["loss"]),

@@ -48,6 +48,26 @@ class Counting:
         return self.G(z)
 
 
+# Whatever torch's default is, the data's dtype counts.
+
+
+@pytest.fixture
+def other_default():
+    torch.set_default_dtype(torch.float64)
+    yield
+    torch.set_default_dtype(torch.float32)
+
+
+@pytest.mark.parametrize(("method", "penalty"), PAIRS)
+def test_single_precision_stays_single_where_double_is_the_default(method, penalty, other_default):
+    weights, table, y, z0 = (one.float() for one in (W, A, Y, Z0))
+    found = recover(
+        lambda z: torch.tanh(z @ weights.T), table, y, method=method, penalty=PENALTIES[penalty], z0=z0,
+        restarts=5, steps=5, flip=True,
+    )  # fmt: skip
+    assert {found.x.dtype, found.z.dtype, found.objective.dtype} == {torch.float32}
+
+
 # Rows never meet.
 
 
