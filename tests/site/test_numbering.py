@@ -18,6 +18,19 @@ See :numref:`{name}`.
 
    A dot
 """
+TOC = """Start
+=====
+
+.. toctree::
+   :numbered:
+
+   book/03_second
+   book/06_third
+
+.. toctree::
+
+   book/11_extra
+"""
 DOT = '<svg xmlns="http://www.w3.org/2000/svg" width="1" height="1"/>'
 
 
@@ -26,9 +39,8 @@ def built(tmp_path_factory):
     root = tmp_path_factory.mktemp("numbering")
     (root / "book").mkdir()
     (root / "dot.svg").write_text(DOT)
-    toc = "Start\n=====\n\n.. toctree::\n   :numbered:\n\n   book/03_second\n   book/06_third\n"
-    (root / "index.rst").write_text(toc)
-    for name in ("03_second", "06_third"):
+    (root / "index.rst").write_text(TOC)
+    for name in ("03_second", "06_third", "11_extra"):
         (root / "book" / f"{name}.rst").write_text(CHAPTER.format(title=name[3:].title(), name=name))
     options = {"extensions": ["gsl_utils.book.site.numbering"], "numfig": True, "html_theme": "basic"}
     out = root / "out"
@@ -52,4 +64,10 @@ def test_titles_sections_and_figures_have_the_number_of_the_file(built, name, nu
 
 def test_the_table_of_contents_has_the_same_numbers(built):
     listed = [link.get_text() for link in built("index").select(".toctree-wrapper li.toctree-l1 > a")]
-    assert listed == ["3. Second", "6. Third"]
+    assert listed == ["3. Second", "6. Third", "Extra"]
+
+
+def test_a_page_without_a_number_gets_none(built):
+    page = built("book/11_extra")
+    assert page.h1.get_text().startswith("Extra")
+    assert page.select_one(".caption-number").get_text().strip() == "Fig. 1"

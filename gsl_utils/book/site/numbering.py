@@ -41,7 +41,9 @@ def _renumber(_app: Sphinx, env: BuildEnvironment) -> list[str]:
             if title.get("secnumber"):
                 title["secnumber"] = list(of_file(page, tuple(title["secnumber"])))
     for page, kinds in env.toc_fignumbers.items():
-        for figures in kinds.values():
+        # On a page without a number, figures and equations are counted through the whole book.
+        numbered = kinds.values() if any(env.toc_secnumbers.get(page, {}).values()) else ()
+        for figures in numbered:
             for name, number in figures.items():
                 figures[name] = of_file(page, number)
     return []
