@@ -62,6 +62,8 @@ class SparseModel:
     def columns(self, z: Tensor, indices: Tensor) -> Tensor:
         """How the measurements change with the entries ``indices (N, s)`` of z: ``(N, s, m)``."""
         u, directions = z @ self.B.mT, self.B.mT[indices]
+        if not indices.numel():
+            return z.new_zeros(*indices.shape, self.y.shape[-1])
         size = max(1, _batched.ENTRIES // max(1, directions[0].numel()))
         if len(u) <= size:
             return self._pushed(u, directions) @ self.A.mT

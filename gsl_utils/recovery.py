@@ -14,7 +14,9 @@ import torch
 from torch import Tensor
 
 from gsl_utils import _checks
+from gsl_utils._exhaustive_support import exhaustive_support
 from gsl_utils._gsl import gsl_l1, gsl_l2
+from gsl_utils._gsl_best import gsl_best
 from gsl_utils._gsl_rls import gsl_rls
 from gsl_utils._jacobian import Generator
 from gsl_utils._recover import recover
@@ -28,6 +30,8 @@ __all__ = [
     "HardSparsity",
     "Recovery",
     "csgm",
+    "exhaustive_support",
+    "gsl_best",
     "gsl_l1",
     "gsl_l2",
     "gsl_rls",
