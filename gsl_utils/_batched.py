@@ -73,7 +73,7 @@ def gather_columns(A: Tensor, indices: Tensor, real: Tensor) -> Tensor:
         columns = A.mT[indices]
     else:
         columns = A.mT.gather(1, indices.unsqueeze(-1).expand(-1, -1, A.shape[-2]))
-    return columns * real.unsqueeze(-1)
+    return columns.mul_(real.unsqueeze(-1))
 
 
 class NormalEquations:

@@ -13,6 +13,8 @@ __all__ = ["cosamp", "finish", "omp", "prepare"]
 
 # Correlations below this many roundings of the residual are zero.
 _ROUNDINGS = 100
+# A column that keeps less than this share of its norm beyond the basis is made orthogonal to it once more.
+_LOST = 0.7
 
 
 def prepare(A: Tensor, y: Tensor, k: int) -> tuple[Tensor, Tensor, int, torch.Size]:
@@ -37,7 +39,8 @@ def omp(A: Tensor, y: Tensor, k: int) -> Recovery:
         x = \operatorname*{arg\,min}_{\operatorname{supp}u\subseteq S}\|y - Au\|_2,\qquad r = y - Ax
 
     The columns need not have norm 1: each is judged by its cosine with the residual. The residual is kept by
-    an orthonormal basis of the chosen columns, one new vector per step for all signals together.
+    an orthonormal basis of the chosen columns, one new vector per step for all signals together. The cosines
+    are computed in float32; where the best two are too close for that, the dtype of y decides.
 
     Args:
         A: The matrix ``(m, n)``, or one per signal ``(..., m, n)``.
@@ -65,36 +68,75 @@ def omp(A: Tensor, y: Tensor, k: int) -> Recovery:
     A, y, k, batch = prepare(A, y, k)
     count, (m, n) = len(y), A.shape[-2:]
     eps = torch.finfo(y.dtype).eps
-    norms = A.norm(dim=-2)
+    norms = A.norm(dim=-2, keepdim=True)
     # A zero column explains nothing and is never chosen.
-    norms = torch.where(norms > 0, norms, torch.inf).expand(count, n)
+    unit = A / torch.where(norms > 0, norms, torch.inf)
+    coarse = unit.float()
     support = torch.zeros(count, n, dtype=torch.bool, device=y.device)
     n_iter = torch.zeros(count, dtype=torch.int64, device=y.device)
     stuck = torch.zeros(count, dtype=torch.bool, device=y.device)
     active = torch.arange(count, device=y.device)
-    residual, basis = y, y.new_zeros(count, 0, m)
-    floor = 10 * eps * y.norm(dim=-1)
-    for _ in range(k):
+    residual, floor = y, 10 * eps * y.norm(dim=-1)
+    basis = y.new_empty(count, min(k, m), m)
+    for size in range(min(k, m)):
         length = residual.norm(dim=-1)
-        here = _batched.rows(A, active)
-        score = _batched.adjoint(here, residual).abs() / norms[active]
-        best, chosen = score.masked_fill(support[active], 0).max(-1)
+        best, chosen = _best_column(unit, coarse, residual, length, support.index_select(0, active))
         left = length > floor[active]
-        stuck[active] = left & (best <= _ROUNDINGS * eps * length)
+        stuck[active] = left & (best <= _ROUNDINGS * eps)
         left &= ~stuck[active]
-        active, residual, basis, chosen = (state[left] for state in (active, residual, basis, chosen))
-        if not len(active):
-            break
-        column = _column(_batched.rows(A, active), chosen) / norms[active].gather(-1, chosen.unsqueeze(-1))
-        # Gram and Schmidt twice: once loses orthogonality when columns are nearly dependent.
-        for _ in range(2):
-            column = column - (basis.mT @ (basis @ column.unsqueeze(-1))).squeeze(-1)
-        column = column / column.norm(dim=-1, keepdim=True)
-        basis = torch.cat([basis, column.unsqueeze(1)], dim=1)
-        residual = residual - (residual * column).sum(-1, keepdim=True) * column
+        if not bool(left.all()):
+            active, residual, basis, chosen = (state[left] for state in (active, residual, basis, chosen))
+            unit, coarse = _batched.rows(unit, left), _batched.rows(coarse, left)
+            if not len(active):
+                break
+        direction = _orthonormal(basis[:, :size], _column(unit, chosen))
+        basis[:, size] = direction
+        residual = residual - (residual * direction).sum(-1, keepdim=True) * direction
         support[active, chosen] = True
         n_iter[active] += 1
     return finish(A, y, _batched.least_squares(A, y, support), n_iter, ~stuck, batch)
+
+
+def _best_column(
+    unit: Tensor, coarse: Tensor, residual: Tensor, length: Tensor, used: Tensor
+) -> tuple[Tensor, Tensor]:
+    """The largest cosine between each residual and a column that is not yet used, and which column has it.
+
+    The cosines are computed in float32, which is half the work, and anew in the residual's dtype where the
+    rounding of float32 could have decided.
+    """
+    direction = residual / length.clamp(min=torch.finfo(length.dtype).tiny).unsqueeze(-1)
+    cosine = _batched.adjoint(coarse, direction.float()).abs_().masked_fill_(used, -1)
+    best, chosen = cosine.max(-1)
+    if residual.dtype == torch.float32:
+        return best, chosen
+    # Two sums of m products of unit vectors are off by less than this together.
+    margin = (unit.shape[-2] + 2) * torch.finfo(torch.float32).eps
+    second = cosine.scatter_(-1, chosen.unsqueeze(-1), -1).amax(-1)
+    close = (best - second.clamp(min=0) <= margin).nonzero().squeeze(-1)
+    best = best.to(residual.dtype)
+    if len(close):
+        fine = _batched.adjoint(_batched.rows(unit, close), direction[close])
+        best[close], chosen[close] = fine.abs().masked_fill(used[close], -1).max(-1)
+    return best, chosen
+
+
+def _orthonormal(basis: Tensor, column: Tensor) -> Tensor:
+    """What is left of each unit column beyond the span of its orthonormal basis, with norm 1."""
+    rest = _without(basis, column)
+    length = rest.norm(dim=-1, keepdim=True)
+    # What lost most of its length has rounding in it that is not orthogonal: once more is enough.
+    short = (length.squeeze(-1) < _LOST).nonzero().squeeze(-1)
+    if len(short):
+        rest[short] = _without(basis[short], rest[short] / length[short])
+        length[short] = rest[short].norm(dim=-1, keepdim=True)
+    return rest / length
+
+
+def _without(basis: Tensor, vector: Tensor) -> Tensor:
+    """The vectors less their components along their orthonormal bases."""
+    vector = vector.unsqueeze(1)
+    return torch.baddbmm(vector, vector @ basis.mT, basis, alpha=-1).squeeze(1)
 
 
 def _column(A: Tensor, chosen: Tensor) -> Tensor:

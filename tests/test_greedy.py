@@ -7,6 +7,7 @@ import pytest
 import torch
 from sklearn.linear_model import orthogonal_mp
 
+from gsl_utils import _greedy
 from gsl_utils.sparse import cosamp, iht, omp
 
 D = torch.float64
@@ -40,15 +41,17 @@ def brute_force(A, y, k):
 def textbook_omp(A, y, k):
     """One signal, one column at a time, least squares by numpy."""
     A, y = A.numpy(), y.numpy()
-    support, residual = [], y
+    support, residual, norms = [], y, np.linalg.norm(A, axis=0)
+    unit = A / norms
     for _ in range(k):
-        score = np.abs(A.T @ residual) / np.linalg.norm(A, axis=0)
+        score = np.abs(unit.T @ residual)
         score[support] = 0
         support.append(int(score.argmax()))
-        values = np.linalg.lstsq(A[:, support], y, rcond=None)[0]
-        residual = y - A[:, support] @ values
+        # With columns of norms far apart, least squares by numpy is exact to few digits.
+        values = np.linalg.lstsq(unit[:, support], y, rcond=None)[0]
+        residual = y - unit[:, support] @ values
     x = np.zeros(A.shape[1])
-    x[support] = values
+    x[support] = values / norms[support]
     return x
 
 
@@ -75,7 +78,10 @@ def test_omp_against_scikit_learn(m, n, k):
 
 
 def test_omp_is_right_for_columns_of_any_norm():
-    A = normal(15, 30) * torch.logspace(-4, 4, 30, dtype=D)[torch.randperm(30)]
+    A = (
+        normal(15, 30)
+        * torch.logspace(-4, 4, 30, dtype=D)[torch.randperm(30, generator=torch.Generator().manual_seed(4))]
+    )
     y = normal(5, 15, seed=1)
     found = omp(A, y, 6)
     for i in range(5):
@@ -84,6 +90,26 @@ def test_omp_is_right_for_columns_of_any_norm():
     # Scaling a column scales its coefficient back, and changes nothing else.
     scale = torch.logspace(-3, 3, 30, dtype=D)
     torch.testing.assert_close(omp(A * scale, y, 6).x * scale, found.x, rtol=1e-9, atol=0)
+
+
+@pytest.mark.parametrize("distance", [1e-5, 1e-8, 1e-11])
+def test_omp_decides_in_float64_what_float32_cannot_tell(distance):
+    # Every column has a twin, whose cosine with the residual differs by less than float32 resolves.
+    A = normal(20, 30)
+    A = torch.cat([A, A + distance * normal(20, 30, seed=3)], dim=1)
+    y = normal(8, 20, seed=1)
+    found = omp(A, y, 6)
+    for i in range(8):
+        assert torch.equal(found.x[i] != 0, torch.from_numpy(textbook_omp(A, y[i], 6)) != 0)
+
+
+def test_a_column_almost_in_the_span_of_the_basis_is_made_orthogonal_to_it():
+    basis = torch.linalg.qr(normal(4, 50, 7)).Q.mT
+    column = (normal(4, 1, 7, seed=1) @ basis).squeeze(1) + 1e-9 * normal(4, 50, seed=2)
+    column[0] = normal(50, seed=3)
+    found = _greedy._orthonormal(basis, column / column.norm(dim=-1, keepdim=True))
+    assert float((basis @ found.unsqueeze(-1)).abs().max()) < 1e-14
+    torch.testing.assert_close(found.norm(dim=-1), torch.ones(4, dtype=D))
 
 
 def test_omp_is_optimal_for_one_column_and_the_residual_is_orthogonal_to_its_choice():
