@@ -1,4 +1,4 @@
-"""LASSO for a batch of signals: accelerated proximal gradient, finished exactly on the support."""
+"""LASSO for a batch of signals: splitting and an interior point find the support, Newton steps finish."""
 
 from __future__ import annotations
 
@@ -8,15 +8,17 @@ from torch import Tensor
 from gsl_utils import _batched, _checks
 from gsl_utils._interior_point import MOST_STEPS, InteriorPoint
 from gsl_utils._result import Recovery
-from gsl_utils._thresholds import shrink
+from gsl_utils._splitting import Splitting, spectral_rows
 
 __all__ = ["lasso"]
 
-_CHECK_EVERY = 10
+_CHECK_EVERY = 8
 _NEWTON_STEPS = 4
 # A support that changed by at most this share between two checks is worth solving on.
 _SETTLED = 0.25
-# The gradient has so many iterations, and four for every row or column, before the interior point takes over:
+# The threshold of the splitting, as a share of the largest entry of the ridge solution.
+_THRESHOLD = 0.2
+# The splitting has so many iterations, and one for every row or column, before the interior point takes over:
 # by then its equations are the cheaper ones.
 _FIRST = 200
 # Newton's steps stop at this relative gap: what is left is rounding.
@@ -36,11 +38,11 @@ def lasso(
 
     .. math:: \min_x\ \tfrac12\|y - Ax\|_2^2 + \lambda\|x\|_1 \qquad (\text{and } x \ge 0 \text{ if asked})
 
-    Accelerated proximal gradient with restarts finds the support; on it, Newton steps of the optimality
-    conditions solve a linear system, which is exact once support and signs are right. Signals that the
-    gradient leads there too slowly are finished by an interior point method. A signal stops when its duality
-    gap is at most ``tol`` times its objective, and then leaves the batch. Certificates and linear systems are
-    computed in float64 whatever the dtype of y, and the result is rounded to the latter.
+    Douglas-Rachford splitting finds the support, in float32; on it, Newton steps of the optimality conditions
+    solve a linear system, which is exact once support and signs are right. Signals that the splitting leads
+    there too slowly are finished by an interior point method. A signal stops when its duality gap is at most
+    ``tol`` times its objective, and then leaves the batch. Certificates and linear systems are computed in
+    float64 whatever the dtype of y, and the result is rounded to the latter.
 
     Args:
         A: The matrix ``(m, n)``, or one per signal ``(..., m, n)``.
@@ -59,8 +61,8 @@ def lasso(
         TypeError: An argument has the wrong type, or dtypes or devices differ.
         ValueError: Shapes do not fit, entries are not finite, or an option is out of range.
 
-    Sources: Tibshirani (1996); Beck and Teboulle (2009) for the iteration, O'Donoghue and Candès (2015) for
-    its restart, Mehrotra (1992) for the interior point. Taught in chapter 1.
+    Sources: Tibshirani (1996); Eckstein and Bertsekas (1992) for the splitting, Mehrotra (1992) for the
+    interior point. Taught in chapter 1.
 
     >>> import torch
     >>> A = torch.tensor([[1.0, 0.0, 0.6], [0.0, 1.0, 0.8]], dtype=torch.float64)
@@ -86,14 +88,10 @@ class _Solver:
     def __init__(
         self, A: Tensor, y: Tensor, lam: Tensor, nonnegative: bool, tol: float, max_iter: int
     ) -> None:
-        self.A, self.y, self.lam = A, y, lam
-        # With more rows than columns the Gram matrix is the smaller of the two to multiply with.
-        self.gram = A.mT @ A if A.shape[-2] > A.shape[-1] else None
-        self.correlation = _batched.adjoint(A, y)
-        self.fine_A, self.fine_y, self.fine_lam = A.double(), y.double(), lam.double()
+        self.A, self.y, self.lam = A.double(), y.double(), lam.double()
         self.nonnegative, self.tol, self.max_iter = nonnegative, tol, max_iter
-        self.x = self.fine_y.new_zeros(len(y), A.shape[-1])
-        self.objective = 0.5 * self.fine_y.square().sum(-1)
+        self.x = self.y.new_zeros(len(y), A.shape[-1])
+        self.objective = 0.5 * self.y.square().sum(-1)
         self.gap = torch.full_like(self.objective, float("inf"))
         self.n_iter = torch.zeros(len(y), dtype=torch.int64, device=y.device)
 
@@ -102,47 +100,13 @@ class _Solver:
         everyone = torch.arange(len(self.y), device=self.y.device)
         self._keep(everyone, self.x)
         active = everyone[~self._done(everyone)]
-        step = 1 / self._lipschitz().expand(len(self.y)).unsqueeze(-1)
-        x = torch.zeros(len(active), self.A.shape[-1], dtype=self.y.dtype, device=self.y.device)
-        ahead, support = x, x != 0
-        momentum = torch.ones_like(x[:, :1])
-        next_try = torch.zeros_like(self.n_iter)
-        steps = min(self.max_iter, _FIRST + 4 * min(self.A.shape[-2:]))
-        for iteration in range(1, steps + 1):
-            if not len(active):
-                break
-            rate = step[active]
-            slope = self._slope(active, ahead)
-            before, x = x, self._prox(ahead + rate * slope, rate * self.lam[active].unsqueeze(-1))
-            # Restart where the momentum points uphill.
-            uphill = ((ahead - x) * (x - before)).sum(-1, keepdim=True) > 0
-            momentum = torch.where(uphill, torch.ones_like(momentum), momentum)
-            following = (1 + (1 + 4 * momentum.square()).sqrt()) / 2
-            ahead = x + (momentum - 1) / following * (x - before)
-            momentum = following
-            self.n_iter[active] = iteration
-            last = iteration == steps
-            if iteration % _CHECK_EVERY and not last:
-                continue
-            correlation = self._keep(active, x.double())
-            earlier, support = support, x != 0
-            size, moved = support.sum(-1), (support != earlier).sum(-1)
-            # On a support that still moves, or that is too large for a unique solution, a solve is wasted.
-            settled = (size <= min(self.A.shape[-2:])) & (moved <= _SETTLED * size)
-            settled &= iteration >= next_try[active]
-            settled |= self._done(active) | last
-            if bool(settled.any()):
-                self._polish(
-                    active[settled], x[settled].double(), correlation[settled], rate[settled].double()
-                )
-                next_try[active[settled]] = int(1.5 * iteration)
-            staying = ~self._done(active)
-            active, x, ahead, momentum, support = (
-                state[staying] for state in (active, x, ahead, momentum, support)
-            )
-        if self.max_iter > steps and len(active):
-            for part in active.split(max(1, _batched.ENTRIES // self.A.shape[-1] // min(self.A.shape[-2:]))):
-                self._follow_path(part, step[part].double(), self.max_iter - steps)
+        if len(active):
+            active, step = self._split(active, min(self.max_iter, _FIRST + min(self.A.shape[-2:])))
+        left = self.max_iter - _FIRST - min(self.A.shape[-2:])
+        if left > 0 and len(active):
+            size = max(1, _batched.ENTRIES // self.A.shape[-1] // min(self.A.shape[-2:]))
+            for part, its_step in zip(active.split(size), step.split(size), strict=True):
+                self._follow_path(part, its_step, left)
         return {
             "x": self.x,
             "objective": self.objective,
@@ -151,28 +115,50 @@ class _Solver:
             "gap": self.gap,
         }
 
+    def _split(self, active: Tensor, steps: int) -> tuple[Tensor, Tensor]:
+        """Splitting; returns the signals that it did not finish, and the step to judge supports with."""
+        B, b, energy = spectral_rows(_batched.rows(self.A, active), self.y[active])
+        largest = energy[..., -1:].clamp(min=torch.finfo(energy.dtype).tiny)
+        lam, size = self.lam[active].unsqueeze(-1), b.norm(dim=-1, keepdim=True).clamp(min=1e-300)
+        # In units in which A and y are of size 1, float32 can neither overflow nor vanish.
+        B, energy, b = B / largest.sqrt().unsqueeze(-1), energy / largest, b / size
+        lam = lam / (largest.sqrt() * size)
+        ridge = _batched.adjoint(B, b / (energy + lam))
+        threshold = _THRESHOLD * ridge.abs().amax(-1, keepdim=True)
+        weight = 1 / (energy + lam / threshold)
+        path = Splitting(B, b, weight, threshold, nonnegative=self.nonnegative)
+        step = threshold / lam / largest
+        support = path.z != 0
+        next_try = torch.zeros_like(self.n_iter)
+        for iteration in range(1, steps + 1):
+            if not len(active):
+                break
+            path.step()
+            last = iteration == steps
+            if iteration % _CHECK_EVERY and not last:
+                continue
+            self.n_iter[active] = iteration
+            z = path.z
+            earlier, support = support, z != 0
+            count, moved = support.sum(-1), (support != earlier).sum(-1)
+            # On a support that still moves, or that is too large for a unique solution, a solve is wasted.
+            settled = (count <= min(self.A.shape[-2:])) & (moved <= _SETTLED * count)
+            settled = settled & (iteration >= next_try[active]) | last
+            if bool(settled.any()):
+                self._polish(active[settled], support[settled], z[settled].sign().double(), step[settled])
+                next_try[active[settled]] = int(1.5 * iteration)
+            staying = ~self._done(active)
+            if not bool(staying.all()):
+                active, support, step = active[staying], support[staying], step[staying]
+                path.select(staying)
+        return active, step
+
     def _done(self, chosen: Tensor) -> Tensor:
         return self.gap[chosen] <= self.tol * self.objective[chosen]
 
-    def _lipschitz(self) -> Tensor:
-        """The largest eigenvalue of ``A'A``, from the smaller of the two Gram matrices."""
-        gram = self.A @ self.A.mT if self.gram is None else self.gram
-        largest = torch.linalg.eigvalsh(gram)[..., -1]
-        return largest.clamp(min=torch.finfo(largest.dtype).tiny)
-
-    def _slope(self, chosen: Tensor, x: Tensor) -> Tensor:
-        """``A'(y - Ax)``, in the dtype of y."""
-        if self.gram is None:
-            A = _batched.rows(self.A, chosen)
-            return _batched.adjoint(A, self.y[chosen] - _batched.forward(A, x))
-        return self.correlation[chosen] - _batched.forward(_batched.rows(self.gram, chosen), x)
-
-    def _prox(self, u: Tensor, threshold: Tensor) -> Tensor:
-        return (u - threshold).clamp(min=0) if self.nonnegative else shrink(u, threshold)
-
     def _keep(self, chosen: Tensor, x: Tensor) -> Tensor:
         """Certify ``x`` and keep it for the signals where it is the best yet; returns ``A'(y - Ax)``."""
-        A, y, lam = _batched.rows(self.fine_A, chosen), self.fine_y[chosen], self.fine_lam[chosen]
+        A, y, lam = _batched.rows(self.A, chosen), self.y[chosen], self.lam[chosen]
         residual = y - _batched.forward(A, x)
         correlation = _batched.adjoint(A, residual)
         objective = 0.5 * residual.square().sum(-1) + lam * x.abs().sum(-1)
@@ -182,28 +168,26 @@ class _Solver:
         self.x[kept], self.objective[kept], self.gap[kept] = x[better], objective[better], gap[better]
         return correlation
 
-    def _polish(self, chosen: Tensor, x: Tensor, correlation: Tensor, step: Tensor) -> None:
-        """Newton steps on the optimality conditions from ``x``; what they find is kept where it is better."""
-        support = x != 0
+    def _polish(self, chosen: Tensor, support: Tensor, signs: Tensor, step: Tensor) -> None:
+        """Newton steps on the optimality conditions; what they find is kept where it is better."""
         for _ in range(_NEWTON_STEPS):
-            before, u = support, x + step * correlation
-            threshold = step * self.fine_lam[chosen].unsqueeze(-1)
-            support = u > threshold if self.nonnegative else u.abs() > threshold
-            size, moved = support.sum(-1), (support != before).sum(-1)
-            near = (size <= min(self.A.shape[-2:])) & (moved <= _SETTLED * before.sum(-1))
-            chosen, u, support, step = chosen[near], u[near], support[near], step[near]
-            if not len(chosen):
-                return
-            x = self._solve_on(chosen, support, u.sign())
+            x = self._solve_on(chosen, support, signs)
             correlation = self._keep(chosen, x)
             left = self.gap[chosen] > _EXACT * self.objective[chosen]
-            chosen, x, correlation, step, support = (
+            chosen, x, correlation, step, before = (
                 state[left] for state in (chosen, x, correlation, step, support)
             )
+            u, threshold = x + step * correlation, step * self.lam[chosen].unsqueeze(-1)
+            support = u > threshold if self.nonnegative else u.abs() > threshold
+            count, moved = support.sum(-1), (support != before).sum(-1)
+            near = (count <= min(self.A.shape[-2:])) & (moved <= _SETTLED * before.sum(-1))
+            chosen, support, signs, step = chosen[near], support[near], u[near].sign(), step[near]
+            if not len(chosen):
+                return
 
     def _follow_path(self, active: Tensor, step: Tensor, steps: int) -> None:
         """The interior point method, for signals that the gradient leads to their support too slowly."""
-        A, y, lam = _batched.rows(self.fine_A, active), self.fine_y[active], self.fine_lam[active]
+        A, y, lam = _batched.rows(self.A, active), self.y[active], self.lam[active]
         if A.shape[-2] > A.shape[-1]:
             # The same problem with as many rows as columns, but for a constant.
             rotation, A = torch.linalg.qr(A)
@@ -216,10 +200,10 @@ class _Solver:
             before, support = support, path.support
             # Off the support the path's entries are small, never zero.
             x = path.x * support
-            correlation = self._keep(active, x)
+            self._keep(active, x)
             settled = (support == before).all(-1) | ~path.sound
             if bool(settled.any()):
-                self._polish(active[settled], x[settled], correlation[settled], step[settled])
+                self._polish(active[settled], support[settled], x[settled].sign(), step[settled])
             staying = ~self._done(active) & path.sound
             active, support, step = active[staying], support[staying], step[staying]
             if not len(active):
@@ -232,9 +216,9 @@ class _Solver:
         for piece in _batched.pieces(support, self.A.shape[-2]):
             indices, real = _batched.support_indices(support[piece])
             who = chosen[piece]
-            columns = _batched.gather_columns(_batched.rows(self.fine_A, who), indices, real)
-            right = (columns @ self.fine_y[who].unsqueeze(-1)).squeeze(-1)
-            right = (right - self.fine_lam[who].unsqueeze(-1) * signs[piece].gather(-1, indices)) * real
+            columns = _batched.gather_columns(_batched.rows(self.A, who), indices, real)
+            right = (columns @ self.y[who].unsqueeze(-1)).squeeze(-1)
+            right = (right - self.lam[who].unsqueeze(-1) * signs[piece].gather(-1, indices)) * real
             values = _batched.NormalEquations(columns, real).solve(right)
             x[piece] = x[piece].scatter_add(-1, indices, values)
         return x.clamp(min=0) if self.nonnegative else x

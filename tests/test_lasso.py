@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from sklearn.linear_model import Lasso
 
 from gsl_utils import _lasso
+from gsl_utils._splitting import Splitting, spectral_rows
 from gsl_utils.sparse import lasso, soft_threshold
 
 D = torch.float64
@@ -144,13 +145,13 @@ def test_nonnegative_stays_at_zero_where_only_a_negative_entry_helps():
 
 
 @pytest.mark.parametrize("nonnegative", [False, True])
-def test_the_interior_point_takes_over_where_the_gradient_is_slow(nonnegative):
-    # Moments of a distribution: so nearly dependent that the gradient would need millions of iterations.
+def test_the_interior_point_takes_over_where_the_splitting_is_slow(nonnegative):
+    # Moments of a distribution: so nearly dependent that the splitting would need many thousand iterations.
     points = torch.linspace(0.5, 1, 60, dtype=D)
     A = points ** torch.arange(15, dtype=D)[:, None]
     y = normal(8, 15)
     lam = 1e-3 * (y @ A).abs().amax(-1)
-    first = _lasso._FIRST + 4 * 15
+    first = _lasso._FIRST + 15
     assert not bool(lasso(A, y, lam, nonnegative=nonnegative, max_iter=first).converged.all())
     found = lasso(A, y, lam, nonnegative=nonnegative)
     assert bool(found.converged.all())
@@ -178,3 +179,51 @@ def test_easy_signals_leave_while_hard_ones_stay():
     found = lasso(A, y, lam)
     assert bool(found.converged.all())
     assert found.n_iter[0] < found.n_iter[1]
+
+
+@pytest.mark.parametrize("shape", [(20, 50), (50, 20), (30, 30)])
+@pytest.mark.parametrize("per_signal", [False, True])
+def test_spectral_rows_are_the_same_least_squares(shape, per_signal):
+    A, y = normal(*((4,) if per_signal else ()), *shape), normal(4, shape[0], seed=1)
+    B, b, energy = spectral_rows(A, y)
+    assert B.shape[-2] == min(shape)
+    torch.testing.assert_close(B @ B.mT, torch.diag_embed(energy), rtol=0, atol=1e-12 * float(energy.max()))
+    torch.testing.assert_close(B.mT @ B, A.mT @ A)
+    torch.testing.assert_close((B.mT @ b.unsqueeze(-1)).squeeze(-1), (A.mT @ y.unsqueeze(-1)).squeeze(-1))
+
+
+def test_spectral_rows_of_dependent_columns():
+    A = normal(30, 3) @ normal(3, 10, seed=1)
+    y = normal(2, 30, seed=2)
+    B, b, _ = spectral_rows(A, y)
+    assert bool(torch.isfinite(b).all())
+    torch.testing.assert_close(b @ B, y @ A)
+
+
+@pytest.mark.parametrize("nonnegative", [False, True])
+@pytest.mark.parametrize("threshold", [0.05, 0.5])
+def test_the_splitting_ends_in_the_solution_whatever_its_threshold(nonnegative, threshold):
+    A, y = design("correlated", 20, 50), normal(4, 20, seed=1)
+    lam = torch.tensor([0.05, 0.1, 0.2, 0.4], dtype=D).unsqueeze(-1)
+    B, b, energy = spectral_rows(A, y)
+    t = torch.full_like(lam, threshold)
+    path = Splitting(B, b, 1 / (energy + lam / t), t, nonnegative=nonnegative)
+    for _ in range(3000):
+        path.step()
+    expected = lasso(A, y, lam.squeeze(-1), nonnegative=nonnegative, tol=1e-12).x
+    torch.testing.assert_close(path.z.double(), expected, rtol=0, atol=1e-4 * float(expected.abs().max()))
+    path.select(torch.tensor([2, 0]))
+    path.step()
+    torch.testing.assert_close(
+        path.z.double(), expected[[2, 0]], rtol=0, atol=1e-4 * float(expected.abs().max())
+    )
+
+
+@pytest.mark.parametrize("kind", ["plain", "correlated", "common mean"])
+def test_a_hundred_steps_of_splitting_are_enough_for_sparse_signals(kind):
+    A = design(kind, 100, 300)
+    y = normal(10, 300, seed=2) * (torch.arange(300) % 30 == 0) @ A.T + 0.02 * normal(10, 100, seed=3)
+    found = lasso(A, y, 0.02 * (y @ A).abs().amax(-1))
+    assert bool(found.converged.all())
+    assert int(found.n_iter.max()) <= 100
+    assert bool((found.gap <= 1e-9 * found.objective).all())
