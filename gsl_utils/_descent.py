@@ -101,7 +101,12 @@ class Adam(_Rated):
         age = state["age"] + 1
         first = torch.lerp(state["first"], slope, 1 - b1)
         second = torch.lerp(state["second"], slope.square(), 1 - b2)
-        scale = (second / (1 - b2**age)).sqrt_().add_(self.eps)
-        new = z - self.rate(t) / (1 - b1**age) * first / scale
+        scale = (second / _risen(b2, age)).sqrt_().add_(self.eps)
+        new = z - self.rate(t) / _risen(b1, age) * first / scale
         state = state | {"first": first, "second": second, "age": age}
         return self.moved(problem, penalty, state, t, new)
+
+
+def _risen(beta: float, age: Tensor) -> Tensor:
+    """How far a running mean has risen from zero, ``1 - beta**age``."""
+    return -torch.expm1(age * math.log(beta)) if beta else torch.ones_like(age)

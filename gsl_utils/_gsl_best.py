@@ -24,8 +24,8 @@ Plan = tuple[Sequence[float], int, float]
 
 # Weights of a descent, as shares of the one at which zero would be stationary; the steps at each; the rate.
 _DESCENT: Plan = ((0.01, 0.003, 0.001), 200, 0.1)
-_SLOW: Plan = ((0.03, 0.01, 0.003, 0.001), 250, 0.07)
-_RANDOM: Plan = ((0.03, 0.01, 0.003, 0.001), 150, 0.1)
+_SLOW: Plan = ((0.03, 0.01, 0.003, 0.001), 200, 0.08)
+_RANDOM: Plan = ((0.03, 0.01, 0.003, 0.001), 120, 0.1)
 _SPREAD = 0.3  # of the random starts
 # A search has failed that leaves this share of what zero leaves, or so many times what noise should leave.
 _FAILED, _ABOVE_NOISE = 0.02, 2.5

@@ -17,6 +17,7 @@ from gsl_utils._problem import Problem
 from gsl_utils._result import Recovery
 from gsl_utils._setup import method_for, progress_bar, pruning
 from gsl_utils._steps import stationarity
+from gsl_utils.generators.synthesis import constant
 from gsl_utils.penalties import L1, L2, HardSparsity, NoPenalty, Penalty, Weighted
 
 __all__ = ["recover"]
@@ -141,6 +142,7 @@ def recover(
     pruned = pruning(prune, restarts, steps)
     # Also where the caller differentiates nothing: G is differentiated here, and nothing else ever is.
     with torch.inference_mode(False), torch.no_grad():
+        G = constant(G)
         z, restarts = latent_start(G, z0, y, batch, restarts, generator)
         penalty = penalty.laid_out(z, batch, restarts)
         check_signals(G, z, y, A.shape[-1])

@@ -12,6 +12,7 @@ from gsl_utils._jacobian import Generator, Tangents
 from gsl_utils._latents import check_generator, check_signals
 from gsl_utils._result import Recovery
 from gsl_utils.generators import Synthesis
+from gsl_utils.generators.synthesis import constant
 
 __all__ = ["Fit", "SparseModel", "refit", "scattered"]
 
@@ -44,8 +45,9 @@ class SparseModel:
         with torch.inference_mode(False), torch.no_grad():
             A, y = _batched.flatten(A.detach(), y.detach(), batch)
             check_signals(whole, y.new_zeros(1, B.shape[1]), y, A.shape[-1])
-            tangents = Tangents.of(G, y.new_zeros(1, len(B)), columns=True)
-        return cls(G, B.detach(), A, y, tangents), batch
+            f = constant(G)
+            tangents = Tangents.of(f, y.new_zeros(1, len(B)), columns=True)
+        return cls(f, B.detach(), A, y, tangents), batch
 
     def select(self, rows: Tensor) -> SparseModel:
         """The model of the chosen rows."""
@@ -83,6 +85,10 @@ class SparseModel:
 
     def _pushed(self, u: Tensor, directions: Tensor) -> Tensor:
         """The derivatives ``(N, s, n)`` of f at ``u (N, dim)`` along ``directions (N, s, dim)``."""
+        by_hand = getattr(self.f, "pushforward", None)
+        if by_hand is not None:
+            made: Tensor = by_hand(u, directions)
+            return made
         count, width, dim = directions.shape
         if not self.tangents.forward:
             many = self.tangents.along(u.repeat_interleave(width, 0), directions.reshape(-1, dim))

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from gsl_utils import _checks
+from gsl_utils.generators._couplings import ConstantFlow
 
 __all__ = ["RealNVP"]
 
@@ -94,6 +95,11 @@ class RealNVP(nn.Module):
         """
         z, log_det = self._inverted(x)
         return -(z.square().sum(-1) + self.dim * math.log(2 * math.pi)) / 2 - log_det
+
+    def constant(self) -> ConstantFlow:
+        """The same flow for descents in z: it shares the weights, which get no gradients, and is faster."""
+        weights = list(self.parameters())
+        return ConstantFlow(self.dim, list(zip(*(weights[i::4] for i in range(4)), strict=True)))
 
     def _inverted(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """The latent vector, and the log-determinant of the generator's Jacobian there."""

@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 from torch import Tensor, nn
 
 from gsl_utils import _checks
 
-__all__ = ["Synthesis"]
+__all__ = ["Synthesis", "constant"]
+
+Generator = Callable[[Tensor], Tensor]
+
+
+def constant(G: Generator) -> Generator:
+    """The form of a generator for descents in z, with derivatives by hand, where it has one, or G itself."""
+    faster: Generator = getattr(G, "constant", lambda: G)()
+    return faster
 
 
 class Synthesis(nn.Module):
@@ -35,7 +44,7 @@ class Synthesis(nn.Module):
 
     B: Tensor
 
-    def __init__(self, G: Callable[[Tensor], Tensor], B: Tensor) -> None:
+    def __init__(self, G: Generator, B: Tensor) -> None:
         super().__init__()
         if not callable(G):
             raise TypeError(f"G is a {type(G).__name__}; it must be callable: u (..., dim) -> x (..., n).")
@@ -51,4 +60,25 @@ class Synthesis(nn.Module):
 
     def forward(self, z: Tensor) -> Tensor:
         """The signal of ``z (..., p)``: shape ``(..., n)``."""
-        return self.G(z @ self.B.mT)
+        # The same numbers; a batch of rows comes out with its columns together, as a flow works on them.
+        return self.G((self.B @ z.mT).mT if z.ndim == 2 else z @ self.B.mT)
+
+    def constant(self) -> Generator:
+        """The same generator for descents in z, whose weights get no gradients; faster where f is."""
+        faster = constant(self.G)
+        return self if faster is self.G else _Constant(faster, self.B)
+
+
+class _Constant:
+    """A product and then a generator that has its gradient written by hand, and so it has too."""
+
+    def __init__(self, G: Any, B: Tensor) -> None:
+        self.G, self.B, self.latent_dim = G, B.detach(), B.shape[1]
+
+    def __call__(self, z: Tensor) -> Tensor:
+        return self.G((self.B @ z.mT).mT if z.ndim == 2 else z @ self.B.mT)
+
+    def vjp(self, z: Tensor) -> tuple[Tensor, Callable[[Tensor], Tensor]]:
+        """The signals of ``z (P, p)``, and what makes a gradient in z of one in them."""
+        x, pull = self.G.vjp((self.B @ z.mT).mT)
+        return x, lambda g: (self.B.mT @ pull(g).mT).mT

@@ -1,0 +1,95 @@
+"""The flow with derivatives by hand: its signals, gradients and tangents are automatic differentiation's."""
+
+import pytest
+import torch
+
+from gsl_utils._recover import recover
+from gsl_utils.generators import RealNVP, Sigmoid, Synthesis
+from gsl_utils.generators.synthesis import constant
+from gsl_utils.recovery import L1
+
+
+def normal(*shape, seed=0, dtype=torch.float64):
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed), dtype=dtype)
+
+
+def flow(dim=5, n_coupling=3):
+    return RealNVP(dim, n_coupling, hidden=6, gain=2.0, generator=torch.Generator().manual_seed(1))
+
+
+@pytest.mark.parametrize("dim", [2, 5, 6])
+@pytest.mark.parametrize("n_coupling", [1, 2, 5])
+@pytest.mark.parametrize("behind", [False, True])
+def test_signals_and_gradients_are_those_of_automatic_differentiation(dim, n_coupling, behind):
+    G = flow(dim, n_coupling)
+    if behind:
+        G = Synthesis(G, normal(dim, 7, seed=2))
+    fast = constant(G)
+    z, g = normal(4, G.latent_dim), normal(4, dim, seed=3)
+    assert fast is not G
+    assert fast.latent_dim == G.latent_dim
+    for point in (z[0], z, z.view(2, 2, -1)):
+        torch.testing.assert_close(fast(point), G(point))
+    point = z.clone().requires_grad_()
+    (expected,) = torch.autograd.grad(G(point), point, g)
+    x, pull = fast.vjp(z)
+    torch.testing.assert_close(x, G(z))
+    torch.testing.assert_close(pull(g), expected)
+
+
+@pytest.mark.parametrize("dim", [2, 5, 6])
+@pytest.mark.parametrize("n_coupling", [1, 2, 5])
+def test_tangents_are_those_of_forward_mode(dim, n_coupling):
+    G = flow(dim, n_coupling)
+    z, directions = normal(4, dim), normal(4, 3, dim, seed=3)
+    found = constant(G).pushforward(z, directions)
+    assert found.shape == (4, 3, dim)
+    for j in range(3):
+        expected = torch.func.jvp(G, (z,), (directions[:, j],))[1]
+        torch.testing.assert_close(found[:, j], expected)
+
+
+def test_what_is_not_written_by_hand_is_left_to_automatic_differentiation():
+    fast, z = constant(flow()), normal(4, 5)
+    point = z.clone().requires_grad_()
+    (slope,) = torch.autograd.grad(fast(point).square().sum(), point, create_graph=True)
+    (curved,) = torch.autograd.grad(slope.sum(), point)
+    point = z.clone().requires_grad_()
+    (slope,) = torch.autograd.grad(flow()(point).square().sum(), point, create_graph=True)
+    (expected,) = torch.autograd.grad(slope.sum(), point)
+    torch.testing.assert_close(curved, expected)
+    forward = torch.func.vmap(torch.func.jacfwd(fast))(z)
+    torch.testing.assert_close(forward, torch.func.vmap(torch.func.jacrev(flow()))(z))
+
+
+def test_weights_are_shared_and_get_no_gradients():
+    G = flow()
+    fast = constant(G)
+    with torch.no_grad():
+        next(G.parameters()).mul_(2)
+    torch.testing.assert_close(fast(normal(4, 5)), G(normal(4, 5)))
+    fast(normal(4, 5).requires_grad_()).sum().backward()
+    assert all(weight.grad is None for weight in G.parameters())
+
+
+def test_generators_without_a_faster_form_stay_what_they_are():
+    f = Sigmoid()
+    G = Synthesis(f, torch.eye(3))
+    assert constant(f) is f
+    assert constant(G) is G
+    assert constant(torch.exp) is torch.exp
+
+
+@pytest.mark.parametrize("method", ["gd", "adam", "prox", "lm"])
+@pytest.mark.parametrize("loss", ["linear", "amplitude"])
+def test_the_engine_finds_the_same_either_way(method, loss):
+    G, A, z0 = flow(), normal(4, 5, seed=4), normal(3, 5, seed=5)
+    y = (G(normal(3, 5, seed=6)).detach() @ A.mT).abs()
+    penalty = L1(0.01) if method in ("adam", "prox") else None
+    found, slow = (
+        recover(g, A, y, z0=z0, method=method, loss=loss, steps=5, penalty=penalty)
+        for g in (G, lambda z: G(z))
+    )
+    torch.testing.assert_close(found.z, slow.z)
+    torch.testing.assert_close(found.objective, slow.objective)
+    assert torch.equal(found.converged, slow.converged)
