@@ -6,6 +6,7 @@ import argparse
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from benchmarks.growth import measure, slopes
@@ -39,8 +40,11 @@ def main(words: Sequence[str] | None = None) -> int:
         0, or 1 where a method of the book's own missed its goal.
     """
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="tiny problems, nothing stored")
+    parser.add_argument("--quick", action="store_true", help="tiny problems, nothing stored without --into")
     parser.add_argument("--only", metavar="NAME", nargs="+", help="these tables only, nothing stored")
+    parser.add_argument(
+        "--into", metavar="FOLDER", type=Path, help="store under FOLDER instead, tiny problems too"
+    )
     args = parser.parse_args(words)
     scale = QUICK if args.quick else FULL
     races = {task.name: task for task in tasks(scale)}
@@ -50,8 +54,9 @@ def main(words: Sequence[str] | None = None) -> int:
     if strangers:
         parser.error(f"there is no table {', '.join(strangers)}; there are {', '.join(parts)}")
     root = require_root()
-    whole = not args.quick and args.only is None
-    kept, provenance = (Kept(root), Provenance(root, scale)) if whole else (None, None)
+    whole = args.only is None and (args.into is not None or not args.quick)
+    target = root if args.into is None else args.into.resolve()
+    kept, provenance = (Kept(root, target, scale), Provenance(root, scale)) if whole else (None, None)
     print(_HEAD.format(seeds=len(scale.seeds)))
     every: Tables = {}
     for name in wanted:
@@ -64,7 +69,7 @@ def main(words: Sequence[str] | None = None) -> int:
         print("(from a run that was cut off)\n" if before else "", flush=True)
     if kept and provenance:
         absent = {task.name: lacking(task) for task in races.values()}
-        print(f"stored in {store(root, every, scale.seeds, provenance.end(absent)).parent}")
+        print(f"stored in {store(target, every, scale.seeds, provenance.end(absent)).parent}")
         kept.clear()
     complaints = [line for name in wanted if name in races for line in missed(races[name], every[name][1])]
     for line in complaints:

@@ -7,6 +7,7 @@ import shutil
 from pathlib import Path
 
 from benchmarks.tables import Tables
+from benchmarks.tasks import Scale
 from gsl_utils.book.dependencies import combined, paper_dependencies
 from gsl_utils.book.root import BENCHMARKS
 
@@ -14,16 +15,19 @@ __all__ = ["Kept"]
 
 
 class Kept:
-    """Tables on the disk, one file for each part of a run, of today's code only.
+    """Tables on the disk, one file for each part of a run, of today's code and these sizes only.
 
     Args:
         root: The book's root.
+        target: The folder that holds ``results/``: the root, or another for a trial.
+        scale: How large everything is.
     """
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, target: Path, scale: Scale) -> None:
         # Git and the checks of stored results pass this folder by.
-        self._parent = root / "results" / "rows.part"
-        self._folder = self._parent / f"{BENCHMARKS}-{combined(paper_dependencies(root, BENCHMARKS))[:12]}"
+        self._parent = target / "results" / "rows.part"
+        what = combined({**paper_dependencies(root, BENCHMARKS), "scale": repr(scale)})
+        self._folder = self._parent / f"{BENCHMARKS}-{what[:12]}"
 
     def get(self, part: str) -> Tables | None:
         """Return the tables of a part; None where it was not finished.

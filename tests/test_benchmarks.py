@@ -382,6 +382,31 @@ def test_a_run_that_is_cut_off_goes_on_and_stores_everything(toy, monkeypatch, c
     assert done[3:] == ["one", "two", "one", "two"], "other code measures everything anew"
 
 
+def test_a_trial_is_stored_elsewhere_and_never_taken_for_a_whole_run(toy, tmp_path, monkeypatch):
+    (toy.root / "benchmarks").mkdir()
+    monkeypatch.chdir(toy.root)
+    done = []
+
+    def parts(_races, scale):
+        def work(name):
+            done.append((name, scale))
+            if name == "two" and len(done) == 4:
+                raise KeyboardInterrupt
+            return {name: (name, {"size": [1, 2]})}
+
+        return {name: lambda name=name: work(name) for name in ("one", "two")}
+
+    monkeypatch.setattr(bench, "_parts", parts)
+    assert bench.main(["--quick", "--into", str(tmp_path)]) == 0
+    assert (tmp_path / "results/benchmarks/one.csv").is_file()
+    assert results.load("benchmarks", toy.root) is None
+    with pytest.raises(KeyboardInterrupt):
+        bench.main(["--quick", "--into", str(toy.root)])
+    assert bench.main([]) == 0
+    assert done[4:] == [("one", FULL), ("two", FULL)], "what the trial kept is of other sizes"
+    assert results.load("benchmarks", toy.root).provenance["parameters"]["seeds"] == list(FULL.seeds)
+
+
 def test_provenance_names_versions_seeds_and_no_host(root):
     said = store.Provenance(root, QUICK).end({"csgm": ["deepinv (no deepinv)"], "omp": []})
     assert said["parameters"]["seeds"] == (1, 2)
