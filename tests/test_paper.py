@@ -71,6 +71,14 @@ def test_a_wrong_request_is_refused(book, words, message):
     assert message in done.stderr
 
 
+def test_a_page_that_is_no_chapter_has_nothing_to_store(book):
+    book.notebook("10_speed", "x = 1")
+    done = book.command("paper", "10")
+    assert done.returncode == 2
+    assert "10_speed is no chapter of the claims" in done.stderr
+    assert not (book.root / "results/10_speed").exists()
+
+
 def git(folder, *words):
     name = ("-c", "user.name=a", "-c", "user.email=a@b")
     return subprocess.run(

@@ -14,6 +14,7 @@ from gsl_utils.book.execute import Progress
 from gsl_utils.book.kernels import Job, Outcome, run_all
 from gsl_utils.book.pages import build_page
 from gsl_utils.book.root import BookError, require_root
+from gsl_utils.book.schema import CHAPTERS
 
 __all__ = ["add_arguments", "commit", "provenance", "run"]
 
@@ -97,7 +98,7 @@ def run(args: argparse.Namespace) -> int:
         0 when the results are stored, 1 when the notebook failed.
 
     Raises:
-        BookError: No chapter, or more than one, has that name; or ``--threads`` is less than 1.
+        BookError: No page, or more than one, has that name; it is no chapter; or ``--threads`` is below 1.
     """
     # Imported here: pages and `--help` need neither figures nor stored results.
     from gsl_utils.book import results
@@ -106,6 +107,8 @@ def run(args: argparse.Namespace) -> int:
     if args.threads < 1:
         raise BookError(f"--threads is {args.threads}; it must be at least 1")
     (stem,) = notebooks.select(root, [args.chapter])
+    if stem not in CHAPTERS:
+        raise BookError(f"{stem} is no chapter of the claims; it has no results at the papers' scale")
     notebook = notebooks.read(notebooks.notebook_path(root, stem))
     parameters = {**notebooks.default_parameters(notebook, f"notebooks/{stem}.ipynb"), "profile": "paper"}
     if args.seed is not None:

@@ -1,4 +1,4 @@
-"""Chapters are numbered like their files, in a site of two chapters that are not the first two."""
+"""Pages are numbered like their files, in a site of two chapters that are not the first two, and a part."""
 
 import pytest
 from bs4 import BeautifulSoup
@@ -28,6 +28,11 @@ TOC = """Start
    book/06_third
 
 .. toctree::
+   :numbered:
+
+   book/10_part
+
+.. toctree::
 
    book/11_extra
 """
@@ -40,7 +45,7 @@ def built(tmp_path_factory):
     (root / "book").mkdir()
     (root / "dot.svg").write_text(DOT)
     (root / "index.rst").write_text(TOC)
-    for name in ("03_second", "06_third", "11_extra"):
+    for name in ("03_second", "06_third", "10_part", "11_extra"):
         (root / "book" / f"{name}.rst").write_text(CHAPTER.format(title=name[3:].title(), name=name))
     options = {"extensions": ["gsl_utils.book.site.numbering"], "numfig": True, "html_theme": "basic"}
     out = root / "out"
@@ -53,7 +58,7 @@ def built(tmp_path_factory):
     return page
 
 
-@pytest.mark.parametrize(("name", "number"), [("03_second", 3), ("06_third", 6)])
+@pytest.mark.parametrize(("name", "number"), [("03_second", 3), ("06_third", 6), ("10_part", 10)])
 def test_titles_sections_and_figures_have_the_number_of_the_file(built, name, number):
     page = built(f"book/{name}")
     assert page.h1.get_text().startswith(f"{number}. ")
@@ -64,7 +69,7 @@ def test_titles_sections_and_figures_have_the_number_of_the_file(built, name, nu
 
 def test_the_table_of_contents_has_the_same_numbers(built):
     listed = [link.get_text() for link in built("index").select(".toctree-wrapper li.toctree-l1 > a")]
-    assert listed == ["3. Second", "6. Third", "Extra"]
+    assert listed == ["3. Second", "6. Third", "10. Part", "Extra"]
 
 
 def test_a_page_without_a_number_gets_none(built):

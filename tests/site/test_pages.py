@@ -10,6 +10,7 @@ from urllib.parse import unquote, urljoin, urlsplit
 
 import pytest
 
+from gsl_utils.book.schema import CHAPTERS
 from gsl_utils.book.site.api import documented_modules
 
 pytestmark = pytest.mark.slow
@@ -139,7 +140,8 @@ def test_each_chapter_ends_with_the_box_of_its_claims(soup, chapter):
 
 def test_each_figure_of_a_chapter_has_its_caption_and_its_files(soup, chapter):
     figures = soup(chapter).select("article .cell_output figure")
-    assert figures
+    # A page of stored results has figures once something is stored.
+    assert figures or Path(chapter).stem not in CHAPTERS
     assert len(soup(chapter).select("article p.bundle-links")) == len(figures)
     assert all(len(figure.figcaption.get_text().split()) > 5 for figure in figures)
 

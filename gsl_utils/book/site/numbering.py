@@ -44,8 +44,10 @@ def _renumber(_app: Sphinx, env: BuildEnvironment) -> list[str]:
         # On a page without a number, figures and equations are counted through the whole book.
         numbered = kinds.values() if any(env.toc_secnumbers.get(page, {}).values()) else ()
         for figures in numbered:
+            # Each part of the book counts its pages from 1, and pages of one count share Sphinx's counter.
+            first = min(number[-1] for number in figures.values())
             for name, number in figures.items():
-                figures[name] = of_file(page, number)
+                figures[name] = of_file(page, (*number[:-1], number[-1] - first + 1))
     return []
 
 

@@ -32,7 +32,7 @@ class RunTimes(BookDirective):
     def run(self) -> list[nodes.Node]:
         runs = read(self.root)
         if not runs:
-            return [nodes.paragraph("", "No chapter has been executed yet.")]
+            return [nodes.paragraph("", "No page has been executed yet.")]
         out = Markup(self)
         out.html('<div class="scroll-x" tabindex="0" role="region" aria-label="Run times">')
         out.html('<table class="book-table"><thead><tr>')
