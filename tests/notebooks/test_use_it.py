@@ -259,6 +259,9 @@ def test_the_page_on_speed_says_what_is_stored(monkeypatch, capsys, measured):
 def test_stale_numbers_are_called_stale(measured):
     page = functions(SPEED, "nothing", results=results)
     assert page.state(measured).startswith("The stored numbers are stale: since the run, ")
+    much = SimpleNamespace(stale=[*(f"m{i} is new" for i in range(9)), "z changed"])
+    assert "since the run, z changed; m0 is new; " in page.state(much)
+    assert "; and 5 more. " in page.state(much)
     fresh = SimpleNamespace(stale=[])
     assert page.state(fresh) == "The stored numbers are of the code as it stands."
     assert "nobody" not in page.state(None)
