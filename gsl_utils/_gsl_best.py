@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -11,7 +11,7 @@ from torch import Tensor
 from gsl_utils import _checks
 from gsl_utils._gsl import gsl_l1
 from gsl_utils._jacobian import Generator
-from gsl_utils._pursuit import Found, eliminate, largest, pursue
+from gsl_utils._pursuit import eliminate, largest, pursue
 from gsl_utils._result import Recovery
 from gsl_utils._sparsity import Criterion
 from gsl_utils._supports import SparseModel, refit
@@ -20,15 +20,17 @@ __all__ = ["STAGES", "gsl_best"]
 
 STAGES = ("continuation", "elimination", "pursuit", "rescue")
 
-Plan = tuple[Sequence[float], int, float]
+Plan = tuple[Sequence[float], int, float, int]
 
-# Weights of a descent, as shares of the one at which zero would be stationary; the steps at each; the rate.
-_DESCENT: Plan = ((0.01, 0.003, 0.001), 200, 0.1)
-_SLOW: Plan = ((0.03, 0.01, 0.003, 0.001), 200, 0.08)
-_RANDOM: Plan = ((0.03, 0.01, 0.003, 0.001), 120, 0.1)
+# Weights of a descent, as shares of the one at which zero would be stationary; the steps at each; the rate;
+# what m is divided by for the number of candidates.
+_DESCENT: Plan = ((0.01, 0.003, 0.001), 200, 0.1, 3)
+_SLOW: Plan = ((0.01, 0.003), 300, 0.03, 2)
+_RANDOM: Plan = ((0.002,), 600, 0.06, 2)
 _SPREAD = 0.3  # of the random starts
-# A search has failed that leaves this share of what zero leaves, or so many times what noise should leave.
-_FAILED, _ABOVE_NOISE = 0.02, 2.5
+# A search has failed whose signal is this far from the descent's, as a share of the latter's own energy.
+_APART = 0.3
+_ABOVE_NOISE = 2.5  # times what known noise leaves on the mean
 
 
 def gsl_best(
@@ -56,8 +58,10 @@ def gsl_best(
        Levenberg-Marquardt fits the others anew; the best size is kept.
     3. ``"pursuit"``: the entries that would explain most of the residual join, and elimination follows; what
        does not lower the criterion is given up.
-    4. ``"rescue"``: signals of which 2 % or more is still unexplained go through a slower descent, and then
-       through one from a random start.
+    4. ``"rescue"``: a support is wrong when the signal on it is unlike the descent's, or leaves more than
+       known noise does. Such signals go through a slower descent and one from a random start, with m/2
+       candidates. What is wrong to the end is left as
+       the descent gave it, with no entry zero, unless the sparsity was asked for.
 
     Args:
         G: The non-linear part f: any callable ``u (..., dim) -> x (..., n)``, as for ``recover``.
@@ -75,7 +79,7 @@ def gsl_best(
 
     Returns:
         A recovery. ``objective`` is the squared residual; ``n_iter`` counts the steps of the descents;
-        ``converged`` says that z is stationary on its support, not that the support is right.
+        ``converged`` says that z is stationary on its support and was not given up.
 
     Raises:
         TypeError: An argument has the wrong type, or dtypes or devices differ.
@@ -103,23 +107,45 @@ def gsl_best(
     with torch.inference_mode(False), torch.no_grad():
         floor = torch.finfo(y.dtype).eps ** 0.75 * model.y.square().sum(-1) + torch.finfo(y.dtype).tiny
         criterion = Criterion(m, p, floor, sparsity, noise_std)
-        z = model.y.new_zeros(count, p)
-        found, n_iter = _search(model, criterion, z, _DESCENT, stages)
+        zero = model.y.new_zeros(count, p)
+        best = _search(model, criterion, zero, _DESCENT, stages)
         if "rescue" in stages:
-            for plan, start in ((_SLOW, z), (_RANDOM, _SPREAD * _normal(z, generator))):
-                rows = _failed(model, criterion, found.z).nonzero().squeeze(-1)
+            for plan, start in ((_SLOW, zero), (_RANDOM, _SPREAD * _normal(zero, generator))):
+                rows = _failed(model, criterion, best).nonzero().squeeze(-1)
                 if not len(rows):
                     break
                 some, theirs = model.select(rows), criterion.select(rows)
-                more, steps = _search(some, theirs, start[rows], plan, stages)
-                best = Found(found.z[rows], found.score[rows]).better(more)
-                z_all, score = (
-                    found.z.index_copy(0, rows, best.z),
-                    found.score.index_copy(0, rows, best.score),
-                )
-                found, n_iter = Found(z_all, score), n_iter.index_add(0, rows, steps)
-        fit = refit(model, found.z, found.z != 0, steps=50, tol=torch.finfo(y.dtype).eps ** 0.5)
-        return replace(model.recovery(fit, fit.energy, batch), n_iter=n_iter.reshape(batch))
+                best = best.improved(rows, _search(some, theirs, start[rows], plan, stages))
+        fit = refit(model, best.z, best.z != 0, steps=50, tol=torch.finfo(y.dtype).eps ** 0.5)
+        best = replace(best, z=fit.z)
+        if "rescue" in stages and sparsity is None:
+            given_up = _failed(model, criterion, best)
+            z = torch.where(given_up.unsqueeze(-1), best.descent, fit.z)
+            fit = replace(
+                fit, z=z, energy=model.residual(z).square().sum(-1), converged=fit.converged & ~given_up
+            )
+        return model.recovery(replace(fit, n_iter=best.n_iter), fit.energy, batch)
+
+
+@dataclass(frozen=True, eq=False)
+class _Search:
+    """What a search found: ``z (N, p)`` and its score, where its descent ended, and how long that was."""
+
+    z: Tensor
+    score: Tensor
+    descent: Tensor
+    n_iter: Tensor
+
+    def improved(self, rows: Tensor, other: _Search) -> _Search:
+        """The same with what another search of some rows found, where its score is lower."""
+        lower = (other.score < self.score[rows]).nonzero().squeeze(-1)
+        better = rows[lower]
+        return _Search(
+            z=self.z.index_copy(0, better, other.z[lower]),
+            score=self.score.index_copy(0, better, other.score[lower]),
+            descent=self.descent.index_copy(0, better, other.descent[lower]),
+            n_iter=self.n_iter.index_add(0, rows, other.n_iter),
+        )
 
 
 def _stages(without: Sequence[str]) -> set[str]:
@@ -129,12 +155,10 @@ def _stages(without: Sequence[str]) -> set[str]:
     return set(STAGES) - {_checks.choice("without", name, STAGES) for name in without}
 
 
-def _search(
-    model: SparseModel, criterion: Criterion, z: Tensor, plan: Plan, stages: set[str]
-) -> tuple[Found, Tensor]:
-    """What a descent from ``z`` and the search that follows find, and how many steps the descent took."""
+def _search(model: SparseModel, criterion: Criterion, z: Tensor, plan: Plan, stages: set[str]) -> _Search:
+    """A descent from ``z``, and the search among the supports that it suggests."""
     (count, p), m = z.shape, criterion.m
-    shares, steps, lr = plan
+    shares, steps, lr, part = plan
     n_iter = torch.full((count,), steps * len(shares), dtype=torch.int64, device=z.device)
     if "continuation" in stages:
         ruling = _ruling_weight(model, p)
@@ -143,12 +167,12 @@ def _search(
             z = gsl_l1(model.f, model.B, model.A, model.y, lambda1=lambda1, steps=steps, lr=lr, z0=z).z
     else:
         z = gsl_l1(model.f, model.B, model.A, model.y, steps=steps * len(shares), z0=z).z
-    width = min(p, max(m // 3, criterion.sparsity or 1))
+    width = min(p, max(m // part, criterion.sparsity or 1))
     candidates = largest(z.abs(), width)
     found = eliminate(model, criterion, z, candidates, width, by_worth="elimination" in stages)
     if "pursuit" in stages:
         found = pursue(model, criterion, found, min(p, max(1, m // 6)))
-    return found, n_iter
+    return _Search(found.z, found.score, z, n_iter)
 
 
 def _normal(like: Tensor, generator: torch.Generator | None) -> Tensor:
@@ -164,9 +188,15 @@ def _ruling_weight(model: SparseModel, p: int) -> Tensor:
     return 2 * (J @ model.residual(zero).unsqueeze(-1)).squeeze(-1).abs().amax(-1)
 
 
-def _failed(model: SparseModel, criterion: Criterion, z: Tensor) -> Tensor:
-    """Which rows are left with too much that is unexplained."""
-    energy = model.residual(z).square().sum(-1)
+def _failed(model: SparseModel, criterion: Criterion, search: _Search) -> Tensor:
+    """Which rows found a signal unlike their descent's: the support is wrong, and the fit made it worse.
+
+    Where the noise is known it decides; a row that zero explains has nothing to find.
+    """
+    zero = torch.zeros_like(search.z)
     if criterion.noise_std is not None:
-        return energy > _ABOVE_NOISE * criterion.m * criterion.noise_std.square()
-    return energy > _FAILED * model.residual(torch.zeros_like(z)).square().sum(-1)
+        most = _ABOVE_NOISE * criterion.m * criterion.noise_std.square()
+        return model.residual(search.z).square().sum(-1) > most + criterion.floor
+    found, descent, nothing = (model.signal(z) for z in (search.z, search.descent, zero))
+    apart, reach = ((x - descent).square().sum(-1) for x in (found, nothing))
+    return (apart > _APART * reach) & (model.residual(zero).square().sum(-1) > criterion.floor)

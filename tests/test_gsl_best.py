@@ -74,8 +74,9 @@ def test_nothing_is_found_where_there_is_nothing():
     assert not gsl_best(Sigmoid(), B, A, y).z.any()
     zero = gsl_best(identity, B, A, torch.zeros(2, M, dtype=torch.float64))
     assert not zero.z.any()
-    noise = gsl_best(identity, B, A, normal(20, M, seed=9), without=("rescue",))
-    assert (noise.z != 0).any(-1).sum() <= 4
+    noise = normal(20, M, seed=9)
+    for options in ({"noise_std": 1.0}, {"without": ("rescue",)}):
+        assert (gsl_best(identity, B, A, noise, **options).z != 0).any(-1).sum() <= 4
 
 
 def test_without_noise_it_is_exact():
@@ -97,25 +98,24 @@ def test_signals_do_not_leak_and_may_have_matrices_of_their_own():
     torch.testing.assert_close(own.z, together.z, rtol=1e-6, atol=1e-6)
 
 
-def test_only_failed_signals_are_rescued_and_never_for_the_worse():
+def test_signals_unlike_their_descents_are_rescued_or_given_up():
     f = RealNVP(N, 4, hidden=16, gain=3.0, generator=source(4)).requires_grad_(False)
-    z = latents(20, k=5)
+    z = latents(10, k=6)
     y = measured(f, B, z=z)
     before = gsl_best(f, B, A, y, without=("rescue",))
     state = torch.get_rng_state()
     after, same = (gsl_best(f, B, A, y, generator=source()) for _ in range(2))
     assert torch.equal(torch.get_rng_state(), state)
     assert torch.equal(after.z, same.z)
-    nothing = (y - f(torch.zeros(N, dtype=torch.float64)) @ A.mT).square().sum(-1)
-    failed = before.objective > 0.02 * nothing
-    assert 0 < failed.sum() < 20
-    assert torch.equal(after.n_iter > 600, failed)
-    torch.testing.assert_close(after.z[~failed], before.z[~failed], rtol=1e-6, atol=1e-6)
-    floor = torch.zeros(20, dtype=torch.float64)
-    criterion = Criterion(M, P, floor)
-    scores = [criterion(found.objective, (found.z != 0).sum(-1)) for found in (before, after)]
-    assert (scores[1] <= scores[0] + 1e-6).all()
-    assert (scores[1] < scores[0] - 1).any()
+    tried, given_up = after.n_iter > 600, (after.z != 0).all(-1)
+    assert 0 < tried.sum() < 10
+    torch.testing.assert_close(after.z[~tried], before.z[~tried], rtol=1e-6, atol=1e-6)
+    assert tried[given_up].all()
+    assert not after.converged[given_up].any()
+    assert (after.objective[tried] < before.objective[tried]).all()
+    truth = f(z @ B.mT)
+    errors = [(found.x - truth).square().sum() for found in (before, after)]
+    assert errors[1] < errors[0]
 
 
 def test_each_stage_may_be_left_out():
