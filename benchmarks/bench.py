@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.growth import measure, slopes
+from benchmarks.gsl import descents, recoveries
 from benchmarks.kept import Kept
 from benchmarks.memory import peak_memory
 from benchmarks.race import Task, lacking, race
@@ -82,7 +83,11 @@ def _parts(races: dict[str, Task], scale: Scale) -> dict[str, Callable[[], Table
     parts: dict[str, Callable[[], Tables]] = {
         name: partial(_race, task, scale) for name, task in races.items()
     }
-    return parts | {"memory": partial(_memory, scale), "growth": partial(_growth, scale)}
+    return parts | {
+        "memory": partial(_memory, scale),
+        "growth": partial(_growth, scale),
+        "gsl": partial(_gsl, scale),
+    }
 
 
 def _race(task: Task, scale: Scale) -> Tables:
@@ -104,6 +109,14 @@ def _growth(scale: Scale) -> Tables:
     return {
         "growth-slopes": (title, _columns(slopes(measured))),
         "growth": ("Processor seconds by size", _columns(measured)),
+    }
+
+
+def _gsl(scale: Scale) -> Tables:
+    size, seeds = scale.sparse, scale.seeds
+    return {
+        "gsl": ("Sparse latent vectors: SRNR in dB and processor seconds", _columns(recoveries(size, seeds))),
+        "gsl-descent": ("Adam through a RealNVP, processor seconds", _columns(descents(size, seeds))),
     }
 
 

@@ -9,6 +9,7 @@ from benchmarks.csgm import CsgmSize, csgm_task
 from benchmarks.draws import COLUMNS, Size
 from benchmarks.greedy import greedy_task
 from benchmarks.growth import Curve, classical_curves, csgm_curves
+from benchmarks.gsl import GslSize
 from benchmarks.lasso import lasso_task
 from benchmarks.pursuit import pursuit_task
 from benchmarks.race import Task
@@ -34,6 +35,7 @@ class Scale:
         n, m, signals: The sizes along its axes.
         generative_base: The size from which the growth departs, generative.
         generative_signals, latent: The sizes along its axes.
+        sparse: The size of recovery with sparse latent vectors.
     """
 
     seeds: Sequence[int]
@@ -52,6 +54,7 @@ class Scale:
     generative_base: CsgmSize
     generative_signals: Sequence[int]
     latent: Sequence[int]
+    sparse: GslSize
 
 
 FULL = Scale(
@@ -71,6 +74,7 @@ FULL = Scale(
     generative_base=CsgmSize(signals=16, restarts=10, steps=20, m=100, widths=(20, 500, 500, 784)),
     generative_signals=(1, 4, 16, 64),
     latent=(5, 20, 80),
+    sparse=GslSize(signals=100, n=100, m=50, k=10, steps=1000, batches=(64, 640)),
 )
 QUICK = Scale(
     seeds=(1, 2),
@@ -89,6 +93,7 @@ QUICK = Scale(
     generative_base=CsgmSize(signals=2, restarts=2, steps=5, m=10, widths=(3, 10, 20)),
     generative_signals=(1, 4),
     latent=(2, 4),
+    sparse=GslSize(signals=3, n=16, m=12, k=2, steps=20, batches=(2, 4)),
 )
 
 

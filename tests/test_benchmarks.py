@@ -10,7 +10,7 @@ import pytest
 import torch
 from scipy.optimize import linprog
 
-from benchmarks import bench, csgm, greedy, lasso, pursuit, store, tables
+from benchmarks import bench, csgm, greedy, gsl, lasso, pursuit, store, tables
 from benchmarks.draws import COLUMNS, Size, draw
 from benchmarks.growth import Measured, measure, slopes
 from benchmarks.race import Method, Row, Task, lacking, race, tuned
@@ -432,3 +432,31 @@ def test_deepinv_lowers_the_loss():
     method = next(one for one in TASKS["csgm"].methods if one.name == "deepinv")
     found = problem.judge(method.solver()(problem))["loss"]
     assert found < problem.judge(torch.zeros_like(problem.truth))["loss"]
+
+
+# Sparse latent vectors
+
+
+def test_sparse_recoveries_are_measured_as_they_are_said_to_be(monkeypatch):
+    monkeypatch.setattr(gsl, "GENERATORS", ("Exponential",))
+    (found,) = gsl.recoveries(QUICK.sparse, (1,))
+    assert (found.generator, found.seed) == ("Exponential", 1)
+    assert found.seconds > 0
+    assert found.of_l1 > 0
+    assert found.exact == QUICK.sparse.signals
+    assert found.oracle - 0.1 < found.best < found.oracle + 0.1
+    assert found.oracle > found.l1
+
+
+def test_descents_solve_the_same_problem_and_their_floor_grows_with_the_batch():
+    problem = gsl.gsl_problem("RealNVP(4)", QUICK.sparse, 3, 1)
+    given = (problem.B, problem.A, problem.y)
+    fast, slow = (gsl.gsl_l1(f, *given, steps=5) for f in (problem.f, lambda u: problem.f(u)))
+    torch.testing.assert_close(fast.z, slow.z)
+    found = gsl.descents(QUICK.sparse, (1,))
+    assert [(one.dtype, one.batch) for one in found] == [
+        (dtype, batch) for dtype in ("float64", "float32") for batch in QUICK.sparse.batches
+    ]
+    assert all(one.by_hand > one.floor > 0 for one in found)
+    products = 4 * (16 * 16 + 12 * 16 + 4 * (8 * 64 + 64 * 16)) * 2 * 20
+    assert 0.2 < found[0].floor * product_rate(torch.float64) / products < 5
