@@ -25,7 +25,7 @@ Plan = tuple[Sequence[float], int, float, int]
 # Weights of a descent, as shares of the one at which zero would be stationary; the steps at each; the rate;
 # what m is divided by for the number of candidates.
 _DESCENT: Plan = ((0.01, 0.003, 0.001), 200, 0.1, 3)
-_SLOW: Plan = ((0.01, 0.003), 300, 0.03, 2)
+_AGAIN: Plan = ((0.002,), 800, 0.05, 2)
 _RANDOM: Plan = ((0.002,), 600, 0.06, 2)
 _SPREAD = 0.3  # of the random starts
 # A search has failed whose signal is this far from the descent's, as a share of the latter's own energy.
@@ -59,9 +59,9 @@ def gsl_best(
     3. ``"pursuit"``: the entries that would explain most of the residual join, and elimination follows; what
        does not lower the criterion is given up.
     4. ``"rescue"``: a support is wrong when the signal on it is unlike the descent's, or leaves more than
-       known noise does. Such signals go through a slower descent and one from a random start, with m/2
-       candidates. What is wrong to the end is left as
-       the descent gave it, with no entry zero, unless the sparsity was asked for.
+       known noise does. Such signals go through a descent at one lower weight and another from a random
+       start, with m/2 candidates. What is wrong to the end is left as the descent gave it, with no entry
+       zero, unless the sparsity was asked for.
 
     Args:
         G: The non-linear part f: any callable ``u (..., dim) -> x (..., n)``, as for ``recover``.
@@ -110,12 +110,14 @@ def gsl_best(
         zero = model.y.new_zeros(count, p)
         best = _search(model, criterion, zero, _DESCENT, stages)
         if "rescue" in stages:
-            for plan, start in ((_SLOW, zero), (_RANDOM, _SPREAD * _normal(zero, generator))):
+            random = _SPREAD * _normal(zero, generator)
+            for plan, start, trusted in ((_AGAIN, zero, True), (_RANDOM, random, False)):
                 rows = _failed(model, criterion, best).nonzero().squeeze(-1)
                 if not len(rows):
                     break
                 some, theirs = model.select(rows), criterion.select(rows)
-                best = best.improved(rows, _search(some, theirs, start[rows], plan, stages))
+                other = _search(some, theirs, start[rows], plan, stages)
+                best = best.improved(rows, other, trusted=trusted)
         fit = refit(model, best.z, best.z != 0, steps=50, tol=torch.finfo(y.dtype).eps ** 0.5)
         best = replace(best, z=fit.z)
         if "rescue" in stages and sparsity is None:
@@ -136,14 +138,17 @@ class _Search:
     descent: Tensor
     n_iter: Tensor
 
-    def improved(self, rows: Tensor, other: _Search) -> _Search:
-        """The same with what another search of some rows found, where its score is lower."""
+    def improved(self, rows: Tensor, other: _Search, *, trusted: bool) -> _Search:
+        """The same with what another search of some rows found, where its score is lower.
+
+        The descent of a search that is ``trusted`` takes the place of the earlier one in any case.
+        """
         lower = (other.score < self.score[rows]).nonzero().squeeze(-1)
-        better = rows[lower]
+        better, ended = rows[lower], slice(None) if trusted else lower
         return _Search(
             z=self.z.index_copy(0, better, other.z[lower]),
             score=self.score.index_copy(0, better, other.score[lower]),
-            descent=self.descent.index_copy(0, better, other.descent[lower]),
+            descent=self.descent.index_copy(0, rows[ended], other.descent[ended]),
             n_iter=self.n_iter.index_add(0, rows, other.n_iter),
         )
 
