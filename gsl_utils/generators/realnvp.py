@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import torch
@@ -96,7 +96,7 @@ class RealNVP(nn.Module):
         z, log_det = self._inverted(x)
         return -(z.square().sum(-1) + self.dim * math.log(2 * math.pi)) / 2 - log_det
 
-    def constant(self) -> ConstantFlow:
+    def constant(self) -> Callable[[Tensor], Tensor]:
         """The same flow for descents in z: it shares the weights, which get no gradients, and is faster."""
         weights = list(self.parameters())
         return ConstantFlow(self.dim, list(zip(*(weights[i::4] for i in range(4)), strict=True)))
