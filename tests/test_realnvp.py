@@ -4,6 +4,7 @@ import math
 
 import pytest
 import torch
+import zuko
 from torch.distributions import AffineTransform
 
 from gsl_utils.generators import RealNVP, fit_flow
@@ -74,7 +75,6 @@ def test_the_density_integrates_to_one():
 
 @pytest.mark.parametrize("dim", [5, 6])
 def test_it_is_the_flow_of_another_library(dim):
-    zuko = pytest.importorskip("zuko", reason="zuko is not installed")
     flow = RealNVP(dim, 4, gain=2.0, generator=source())
     mask = torch.arange(dim) < dim // 2
 
