@@ -43,7 +43,7 @@ class ConstantFlow:
     def vjp(self, z: Tensor) -> tuple[Tensor, Callable[[Tensor], Tensor]]:
         """The signals of ``z (P, dim)``, and what makes a gradient in z of one in them."""
         x, traces = self.forward(z.mT)
-        return x.mT, lambda g: self.pullback(g.mT, traces).mT
+        return x.mT, lambda g: self.pullback(g.mT.contiguous(), traces).mT
 
     def forward(self, columns: Tensor) -> tuple[Tensor, list[Trace]]:
         """The signals of ``columns (dim, P)``, and what the derivatives need of every coupling."""

@@ -81,4 +81,4 @@ class _Constant:
     def vjp(self, z: Tensor) -> tuple[Tensor, Callable[[Tensor], Tensor]]:
         """The signals of ``z (P, p)``, and what makes a gradient in z of one in them."""
         x, pull = self.G.vjp((self.B @ z.mT).mT)
-        return x, lambda g: (self.B.mT @ pull(g).mT).mT
+        return x, lambda g: pull(g) @ self.B
