@@ -61,12 +61,13 @@ def jacobian_variation(
     forward, size = _shape_of(G, u)
     count = None if directions is None else _checks.integer("directions", directions, 1, size, "min(p, n)")
     along = _directions(size, count, generator, u)
-    # Differences from one sample: an affine G then gives zero and not what rounding leaves of it.
-    (first,) = _derivatives(G, u[:1], along, forward=forward)
-    shifted, squares, energy = torch.zeros_like(first), 0.0, 0.0
+    first: Tensor | None = None
+    shifted, squares, energy = torch.zeros((), dtype=u.dtype, device=u.device), 0.0, 0.0
     for block in _derivatives(G, u, along, forward=forward):
+        # Differences from one sample: an affine G then gives zero and not what rounding leaves of it.
+        first = block[:, :1] if first is None else first
         difference = block - first
-        shifted += difference.sum(dim=1, keepdim=True)
+        shifted = shifted + difference.sum(dim=1)
         squares += float(difference.square().sum())
         energy += float(block.square().sum())
     if not energy > 0:
@@ -102,19 +103,20 @@ def _directions(size: int, count: int | None, generator: torch.Generator | None,
 def _derivatives(G: Generator, u: Tensor, along: Tensor, *, forward: bool) -> Iterator[Tensor]:
     """The derivatives at each sample along each direction: ``(directions, block, n or p)``, in blocks."""
     rows = max(1, _BLOCK // (len(along) * max(u.shape[1], along.shape[1])))
-    tangents = Tangents.of(G, u[:1], columns=forward)
     for block in u.split(rows):
-        if forward and tangents.forward:
-            yield torch.func.vmap(lambda v, at=block: _pushed(G, at, v))(along)
-        elif forward:
-            every = along.repeat_interleave(len(block), dim=0)
-            yield tangents.along(block.repeat(len(along), 1), every).view(len(along), len(block), -1)
-        else:
-            yield _pulled(G, block, along)
+        yield _pushed(G, block, along) if forward else _pulled(G, block, along)
 
 
-def _pushed(G: Generator, u: Tensor, v: Tensor) -> Tensor:
-    return torch.func.jvp(G, (u,), (v.expand_as(u),))[1]
+def _pushed(G: Generator, u: Tensor, along: Tensor) -> Tensor:
+    def pushed(v: Tensor) -> Tensor:
+        return torch.func.jvp(G, (u,), (v.expand_as(u),))[1]
+
+    try:
+        return torch.func.vmap(pushed)(along)
+    except Exception:  # G is anyone's code: what has no forward mode says so in many ways.
+        tangents = Tangents.of(G, u[:1], columns=False)
+        every = along.repeat_interleave(len(u), dim=0)
+        return tangents.along(u.repeat(len(along), 1), every).view(len(along), len(u), -1)
 
 
 def _pulled(G: Generator, u: Tensor, along: Tensor) -> Tensor:
