@@ -195,6 +195,16 @@ def measured(toy):
     tables["growth"] = ("growth", dict(zip(heads, map(list, zip(*curves, strict=True)), strict=True)))
     slopes = {"method": ["LASSO", "CSGM"], "axis": ["signals"] * 2, "slope": [0.5, 0.9], "low": [0.4, 0.7]}
     tables["growth-slopes"] = ("slopes", slopes | {"high": [0.6, 1.1]})
+    kinds = ("Sigmoid, 4B", "Exponential")
+    each = {
+        "generator": [kind for kind in kinds for _ in range(3)],
+        "seed": [1, 2, 3] * 2,
+        "of_l1": [1.0, 1.5, 9.0, 2.0, 2.5, 2.6],
+    }
+    tables["gsl"] = ("gsl", each | dict.fromkeys(("l1", "best", "oracle"), [10.0, 20.0, 30.0] * 2))
+    flows = {"dtype": ["float64"] * 4, "batch": [64, 64, 640, 640], "seed": [1, 2] * 2}
+    timed = {"by_hand": [3.0, 5.0, 5.0, 5.0], "autograd": [8.0] * 4, "floor": [1.0, 1.0, 2.0, 2.0]}
+    tables["gsl-descent"] = ("descents", flows | timed)
     store.store(toy.root, tables, (1, 2, 3), provenance())
     return results.load("benchmarks", toy.root)
 
@@ -252,7 +262,14 @@ def test_the_page_on_speed_says_what_is_stored(monkeypatch, capsys, measured):
         "basis-pursuit-below": "no",
         "basis-pursuit-beyond": "yes",
         "csgm": "yes",
+        "gsl_best": "yes",
+        "RealNVP, 64": "yes",
+        "RealNVP, 640": "no",
     }
+    # The larger of the medians 1.5 and 2.5; the medians of 3 and 5, and of 2.5 twice.
+    assert "says-gsl-best = 2.5 times" in said
+    assert dict(zip(table["task"], table["measured"], strict=True))["RealNVP, 64"] == 4.0
+    assert dict(zip(table["task"], table["measured"], strict=True))["RealNVP, 640"] == 2.5
     assert "spgl1 (missed)" in table["against"]
 
 
