@@ -119,6 +119,19 @@ def test_small_text_that_is_not_drawn_is_no_matter():
     svg.check_legible(fig)
 
 
+def test_labels_that_would_touch_are_hidden_and_their_ticks_stay():
+    fig, ax = plt.subplots(figsize=(6, 3))
+    ax.plot([10, 750], [1, 2])
+    ax.set_xscale("log")
+    ax.set_xticks([10, 100, 300, 390, 500, 750], ["10", "100", "300", "390", "500", "750"])
+    ax.minorticks_off()
+    svg.thin_labels(fig)
+    assert [label.get_text() for label in ax.get_xticklabels() if label.get_visible()] == [
+        "10", "100", "300", "500", "750"
+    ]  # fmt: skip
+    assert len(ax.get_xticks()) == 6
+
+
 @pytest.mark.parametrize("aspect", [0, -1, float("nan")])
 def test_figsize_refuses(aspect):
     with pytest.raises(ValueError, match="aspect"):

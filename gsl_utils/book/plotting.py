@@ -246,6 +246,7 @@ def show(
     else:
         bundle = from_images(name, cast("Mapping[str, Any]", images), profile=run, seeds=seeds)
     svg.check_legible(fig)
+    svg.thin_labels(fig)
     picture = svg.render(fig, name)
     plt.close(fig)
     folder = os.environ.get("GSL_BUNDLE_DIR")
