@@ -86,7 +86,8 @@ def _parts(races: dict[str, Task], scale: Scale) -> dict[str, Callable[[], Table
     return parts | {
         "memory": partial(_memory, scale),
         "growth": partial(_growth, scale),
-        "gsl": partial(_gsl, scale),
+        "gsl": partial(_recoveries, scale),
+        "gsl-descent": partial(_descents, scale),
     }
 
 
@@ -112,12 +113,14 @@ def _growth(scale: Scale) -> Tables:
     }
 
 
-def _gsl(scale: Scale) -> Tables:
-    size, seeds = scale.sparse, scale.seeds
-    return {
-        "gsl": ("Sparse latent vectors: SRNR in dB and processor seconds", _columns(recoveries(size, seeds))),
-        "gsl-descent": ("Adam through a RealNVP, processor seconds", _columns(descents(size, seeds))),
-    }
+def _recoveries(scale: Scale) -> Tables:
+    title = "Sparse latent vectors: SRNR in dB and processor seconds"
+    return {"gsl": (title, _columns(recoveries(scale.sparse, scale.seeds)))}
+
+
+def _descents(scale: Scale) -> Tables:
+    title = "Adam through a RealNVP, processor seconds"
+    return {"gsl-descent": (title, _columns(descents(scale.sparse, scale.seeds)))}
 
 
 def _columns(records: Sequence[Any]) -> Table:
@@ -134,5 +137,6 @@ def _shown(name: str, found: Tables, races: dict[str, Task]) -> str:
     if name in races:
         absent = [f"not raced: {method}" for method in lacking(races[name])]
         return "\n".join([text(races[name], table), *absent])
-    formats = dict.fromkeys((heading for heading in table if heading in _ROUNDED), ".2f")
+    formats = {heading: ".4g" for heading, column in table.items() if isinstance(column[0], float)}
+    formats |= dict.fromkeys((heading for heading in table if heading in _ROUNDED), ".2f")
     return f"{title}\n{text_table(table, formats)}"
