@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from unittest.mock import patch
 
 import numpy as np
 import pytest
@@ -129,6 +130,7 @@ def test_another_sweeps_or_an_edited_store_is_refused_and_kept(tmp_path, content
 SLOW = """
 import sys, time
 from pathlib import Path
+from unittest.mock import patch
 from gsl_utils.book.sweep import sweep
 
 def fn(m, seed):
@@ -280,8 +282,10 @@ def test_a_bar_is_shown_on_request_and_not_off_a_terminal(capsys):
 
 def test_a_scheduler_with_two_workers_gives_the_same_rows(tmp_path):
     distributed = pytest.importorskip("distributed", reason="the extra dask is not installed")
-    # Workers are processes of their own, which find this file's functions by value.
+    # Workers are processes of their own, which find this file's functions by value. What starts them sets
+    # PYTHONHASHSEED in this process too, and leaves it there.
     with (
+        patch.dict(os.environ),
         distributed.LocalCluster(
             n_workers=2, threads_per_worker=1, host="127.0.0.1", dashboard_address=None
         ) as cluster,
