@@ -94,17 +94,17 @@ class Adam(_Rated):
 
     def step(self, problem: Problem, penalty: Penalty, state: State, t: int) -> State:
         """The state after step ``t``."""
-        z = state["z"]
+        z, first, second = state["z"], state["first"], state["second"]
         _, slope = problem.loss_and_gradient(z)
-        slope = slope + penalty.gradient(z)
+        slope += penalty.gradient(z)
         b1, b2 = self.betas
         age = state["age"] + 1
-        first = torch.lerp(state["first"], slope, 1 - b1)
-        second = torch.lerp(state["second"], slope.square(), 1 - b2)
-        scale = (second / _risen(b2, age)).sqrt_().add_(self.eps)
-        new = z - self.rate(t) / _risen(b1, age) * first / scale
-        state = state | {"first": first, "second": second, "age": age}
-        return self.moved(problem, penalty, state, t, new)
+        # In place: a step is so cheap that new memory would cost more than what is computed in it.
+        first.lerp_(slope, 1 - b1)
+        second.mul_(b2).addcmul_(slope, slope, value=1 - b2)
+        root = torch.div(second, _risen(b2, age), out=slope).sqrt_().add_(self.eps)
+        new = z - torch.div(first, root, out=root).mul_(self.rate(t) / _risen(b1, age))
+        return self.moved(problem, penalty, state | {"age": age}, t, new)
 
 
 def _risen(beta: float, age: Tensor) -> Tensor:

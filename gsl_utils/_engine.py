@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
@@ -84,7 +85,7 @@ class _Run:
         before = self.state["z"]
         self.state = self.method.step(self.problem, self.penalty, self.state, t)
         z = self.state["z"]
-        if bool(torch.isfinite(z.sum())):
+        if math.isfinite(float(z.sum())):
             return
         lost = ~torch.isfinite(z).all(-1)
         self.state["z"] = torch.where(lost.unsqueeze(-1), before, z)

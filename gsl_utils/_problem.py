@@ -81,7 +81,7 @@ class Problem:
         if by_hand is not None:
             x, pull = by_hand(z)
             r, signs = self.residual(x, y)
-            return r.square().sum(-1), pull(2 * self.A.adjoint(r if signs is None else r * signs))
+            return r.square().sum(-1), pull(self.A.adjoint(2 * r if signs is None else 2 * r * signs))
         z = z.detach().requires_grad_(True)
         with torch.enable_grad():
             x = self.G(z)

@@ -62,14 +62,30 @@ def test_what_is_not_written_by_hand_is_left_to_automatic_differentiation():
     torch.testing.assert_close(forward, torch.func.vmap(torch.func.jacrev(flow()))(z))
 
 
-def test_weights_are_shared_and_get_no_gradients():
-    G = flow()
-    fast = constant(G)
-    with torch.no_grad():
-        next(G.parameters()).mul_(2)
-    torch.testing.assert_close(fast(normal(4, 5)), G(normal(4, 5)))
-    fast(normal(4, 5).requires_grad_()).sum().backward()
+def test_weights_are_kept_as_they_were_and_get_no_gradients():
+    G, z = flow(), normal(4, 5)
+    fast, before = constant(G), flow()(z)
+    fast(z.clone().requires_grad_()).sum().backward()
     assert all(weight.grad is None for weight in G.parameters())
+    with torch.no_grad():
+        for weight in G.parameters():
+            weight.mul_(2)
+    torch.testing.assert_close(fast(z), before)
+    torch.testing.assert_close(fast.vjp(z)[0], before)
+
+
+@pytest.mark.parametrize("behind", [False, True])
+def test_gradients_outlast_the_next_call_which_may_have_another_number_of_rows(behind):
+    G = Synthesis(flow(), normal(5, 7, seed=2)) if behind else flow()
+    fast, gradients, expected = constant(G), [], []
+    for seed, rows in enumerate((4, 4, 2, 4)):
+        z, g = normal(rows, G.latent_dim, seed=seed), normal(rows, 5, seed=10 + seed)
+        x, pull = fast.vjp(z)
+        torch.testing.assert_close(x, G(z))
+        gradients.append(pull(g))
+        point = z.clone().requires_grad_()
+        expected.append(torch.autograd.grad(G(point), point, g)[0])
+    torch.testing.assert_close(gradients, expected)
 
 
 def test_generators_without_a_faster_form_stay_what_they_are():
