@@ -4,23 +4,10 @@ import pytest
 import torch
 
 from gsl_utils._jacobian import Tangents
+from toys import ByHand
 
 W = torch.randn(12, 4, generator=torch.Generator().manual_seed(5), dtype=torch.float64)
 Z = torch.randn(3, 4, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
-
-
-class ByHand(torch.autograd.Function):
-    """A tanh with a gradient of its own, of the old style that neither forward mode nor vmap takes."""
-
-    @staticmethod
-    def forward(ctx, z):
-        ctx.save_for_backward(z)
-        return torch.tanh(z)
-
-    @staticmethod
-    def backward(ctx, slope):
-        (z,) = ctx.saved_tensors
-        return slope * (1 - torch.tanh(z) ** 2)
 
 
 class OnceDifferentiable(ByHand):

@@ -5,6 +5,7 @@ import torch
 
 from gsl_utils.generators import VAE
 from gsl_utils.recovery import L2, recover
+from toys import ByHand
 
 
 def normal(*shape, seed=0, dtype=torch.float64):
@@ -21,20 +22,6 @@ with torch.no_grad():
 
 def curved(z):
     return torch.tanh(z @ W.T) + 0.1 * z @ W.T
-
-
-class ByHand(torch.autograd.Function):
-    """A tanh with a gradient of its own, of the old style that neither forward mode nor vmap takes."""
-
-    @staticmethod
-    def forward(ctx, z):
-        ctx.save_for_backward(z)
-        return torch.tanh(z)
-
-    @staticmethod
-    def backward(ctx, slope):
-        (z,) = ctx.saved_tensors
-        return slope * (1 - torch.tanh(z) ** 2)
 
 
 class Decoder(torch.nn.Module):

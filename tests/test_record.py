@@ -15,22 +15,8 @@ from nbclient.exceptions import CellExecutionError
 from gsl_utils.book import emit
 from gsl_utils.book import record as module
 from gsl_utils.book.record import CLAIM_MIME, configure, publish, record
+from toys import CLAIM
 
-CLAIM = {
-    "id": "toy-slope",
-    "locus": "Theorem 1",
-    "standing": "stated",
-    "claim": "The error grows in proportion to the noise.",
-    "kind": "trend",
-    "chapter": "01_classical_cs",
-    "quantity": {"slope": "log-log slope, one per seed"},
-    "criterion": "slope = 1 +- 0.1~",
-    "tolerance": "0.1: the spread over seeds",
-    "profile": "quick",
-    "control": {"variant": "too few rows", "expect": "a slope below 0.5"},
-    "unpublished": None,
-    "accepted": {"verdict": "not run", "reason": "no chapter has run it yet"},
-}
 PAIR = CLAIM | {
     "id": "toy-pair",
     "quantity": {"n": "exponent", "k": "exponent"},

@@ -1,0 +1,33 @@
+"""Toys that several test modules play with: the record of a claim, and a function differentiated by hand."""
+
+import torch
+
+CLAIM = {
+    "id": "toy-slope",
+    "locus": "Theorem 1",
+    "standing": "stated",
+    "claim": "The error grows in proportion to the noise.",
+    "kind": "trend",
+    "chapter": "01_classical_cs",
+    "quantity": {"slope": "log-log slope, one per seed"},
+    "criterion": "slope = 1 +- 0.1~",
+    "tolerance": "0.1: the spread over seeds",
+    "profile": "quick",
+    "control": {"variant": "too few rows", "expect": "a slope below 0.5"},
+    "unpublished": None,
+    "accepted": {"verdict": "not run", "reason": "no chapter has run it yet"},
+}
+
+
+class ByHand(torch.autograd.Function):
+    """A tanh with a gradient of its own, of the old style that neither forward mode nor vmap takes."""
+
+    @staticmethod
+    def forward(ctx, z):
+        ctx.save_for_backward(z)
+        return torch.tanh(z)
+
+    @staticmethod
+    def backward(ctx, slope):
+        (z,) = ctx.saved_tensors
+        return slope * (1 - torch.tanh(z) ** 2)
