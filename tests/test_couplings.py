@@ -88,6 +88,18 @@ def test_gradients_outlast_the_next_call_which_may_have_another_number_of_rows(b
     torch.testing.assert_close(gradients, expected)
 
 
+def test_a_form_that_is_fast_already_stays_so_behind_a_matrix():
+    behind, z, g = (
+        constant(Synthesis(constant(flow()), normal(5, 7, seed=2))),
+        normal(4, 7),
+        normal(4, 5, seed=3),
+    )
+    x, pull = behind.vjp(z)
+    G, point = Synthesis(flow(), normal(5, 7, seed=2)), z.clone().requires_grad_()
+    torch.testing.assert_close(x, G(z))
+    torch.testing.assert_close(pull(g), torch.autograd.grad(G(point), point, g)[0])
+
+
 def test_generators_without_a_faster_form_stay_what_they_are():
     f = Sigmoid()
     G = Synthesis(f, torch.eye(3))

@@ -66,7 +66,7 @@ class Synthesis(nn.Module):
     def constant(self) -> Generator:
         """The same generator for descents in z, whose weights get no gradients; faster where f is."""
         faster = constant(self.G)
-        return self if faster is self.G else _Constant(faster, self.B)
+        return _Constant(faster, self.B) if hasattr(faster, "vjp") else self
 
 
 class _Constant:
