@@ -33,7 +33,8 @@ def functions(**names: object) -> SimpleNamespace:
     """The functions and classes that the chapter defines, with the global names that they use."""
     space = {"torch": torch, "np": np, "math": math, "zlib": zlib, "rankdata": rankdata, "seed": 0}
     space |= {"Sigmoid": Sigmoid, "Exponential": Exponential, "RealNVP": RealNVP, "Synthesis": Synthesis}
-    space |= {"p": N, "K": K, "n": N, "signals": 3, "shares": (0.1, 0.03, 0.01), **names}
+    space |= {"p": N, "K": K, "n": N, "signals": 3, "shares": (0.1, 0.03, 0.01), "size": N}
+    space |= {"sparsity": K, "budget": 400, **names}
     for cell in json.loads(NOTEBOOK.read_text(encoding="utf-8"))["cells"]:
         if cell["cell_type"] == "code" and not cell["id"].startswith("solution"):
             tree = ast.parse("".join(cell["source"]))
@@ -64,14 +65,59 @@ def test_generators_side_by_side_are_the_generators_alone(family: str) -> None:
 def test_the_descent_from_scratch_finds_what_the_engine_finds(family: str, nc: int, gain: float) -> None:
     chapter = functions()
     made, _, _, A, y = problem(chapter, family, nc, gain)
-    zero = torch.zeros(N)
+    zero, start = torch.zeros(N), torch.zeros(2, 3, N)
     for l1, l2, penalty in ((0.05, 0.0, L1(0.05)), (0.0, 0.05, L2(0.05))):
-        found = chapter.descend(chapter.side_by_side(made), A, y, l1, l2, N, steps=800)
+        found = chapter.descend(chapter.side_by_side(made), A, y, l1, l2, start, 800, 1e-4)
         for i, G in enumerate(made):
             reference = recover(G, A[i], y[i], penalty=penalty, method="prox", z0=zero, steps=1500)
             value = (y[i] - G(found[i]) @ A[i].T).square().sum(-1)
             value = value + l1 * found[i].abs().sum(-1) + l2 * found[i].square().sum(-1)
             torch.testing.assert_close(value, reference.objective, rtol=1e-3, atol=1e-6)
+
+
+def test_the_residual_is_zero_at_a_stationary_point_and_a_share_of_the_weight_elsewhere() -> None:
+    chapter = functions()
+    made, _, _, A, y = problem(chapter)
+    G, start, weight = chapter.side_by_side(made), torch.zeros(2, 3, N), torch.full((2, 3, 1), 0.05)
+    for l1, l2 in ((weight, 0 * weight), (0 * weight, weight)):
+        found = chapter.descend(G, A, y, l1, l2, start, 2000, 1e-6)
+        assert float(chapter.residual(G, A, y, l1, l2, found).max()) < 1e-5
+    # From zero the largest entry of the gradient must fall below the weight for zero to be stationary.
+    top = chapter.slope(G, A, y, start)[1].abs().amax(-1, keepdim=True)
+    far = [chapter.residual(G, A, y, share * top, 0 * top, start) for share in (1.01, 0.5)]
+    torch.testing.assert_close(far[0], torch.zeros(2, 3, 1))
+    torch.testing.assert_close(far[1], torch.ones(2, 3, 1))
+
+
+def test_rows_that_are_stationary_leave_the_descent_and_keep_their_answers() -> None:
+    chapter = functions()
+    made, _, _, A, y = problem(chapter)
+    G, start = chapter.side_by_side(made[:1]), torch.zeros(1, 3, N)
+    # Rows with a large weight are done at once; the others take longer. Each alone gives the same answer.
+    l1 = torch.tensor([5.0, 0.2, 0.01])[None, :, None]
+    together = chapter.descend(G, A[:1], y[:1], l1, 0.0, start, 400)
+    for i in range(3):
+        alone = chapter.descend(G, A[:1], y[:1, i : i + 1], l1[:, i : i + 1], 0.0, start[:, :1], 400)
+        torch.testing.assert_close(together[:, i : i + 1], alone, rtol=1e-6, atol=1e-9)
+
+
+def test_the_path_ends_where_a_long_descent_from_zero_ends_for_a_nearly_linear_generator() -> None:
+    chapter = functions(n=N)
+    made, _, _, A, y = problem(chapter, "sigmoid", 0, 0.5)
+    G = chapter.side_by_side(made)
+    top = chapter.slope(G, A, y, torch.zeros(2, 3, N))[1].abs().amax(-1, keepdim=True)
+    z, far = chapter.path(G, A, y, top, 2, 1000)
+    assert z.shape == (2, 2, 3, 3, N)
+    assert far.shape == z.shape[:-1]
+    for i, share in enumerate((0.1, 0.03, 0.01)):
+        for kind, (l1, l2) in enumerate(((share * top, 0 * top), (0 * top, share * top))):
+            direct = chapter.descend(G, A, y, l1, l2, torch.zeros(2, 3, N), 3000, 1e-5)
+            value = [
+                chapter.misfit(G, A, y, v) + l1 * v.abs().sum(-1, True) + l2 * v.square().sum(-1, True)
+                for v in (z[:, kind, i], direct)
+            ]
+            torch.testing.assert_close(*value, rtol=1e-3, atol=1e-6)
+    assert float((far <= 0.01).double().mean()) > 0.9
 
 
 def test_the_first_order_oracle_is_the_oracle_on_average() -> None:
@@ -127,6 +173,7 @@ def test_the_weight_of_a_seed_is_chosen_on_the_other_seeds() -> None:
     error = np.zeros((1, 3, 2, 3))
     error[0, :] = 10 ** (-srnr / 10)[:, None]
     found = {"energy": np.ones((1, 3)), "error": error, "asce": error, "oracle": np.full((1, 3), 0.01)}
+    found["settled"] = error
     goals = functions().targets(found)
     np.testing.assert_allclose(goals["srnr"][:, 0], [0.0, 10.0, 10.0])
     np.testing.assert_allclose(goals["above"][:, 0], [20.0, 10.0, 10.0])
