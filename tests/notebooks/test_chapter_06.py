@@ -20,7 +20,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
 
 from gsl_utils.book.records import load
-from gsl_utils.generators import Exponential, RealNVP, Sigmoid, Synthesis
+from gsl_utils.generators import Exponential, RealNVP, Sigmoid, Synthesis, fit_flow
 from gsl_utils.metrics import srnr_db
 from gsl_utils.sensing import gaussian_matrix, measure
 from gsl_utils.sparse import soft_threshold
@@ -44,7 +44,7 @@ def functions(**names: object) -> SimpleNamespace:
         "product": itertools.product, "measure": measure, "gaussian_matrix": gaussian_matrix,
         "srnr_db": srnr_db, "Data": Data,
         "Sigmoid": Sigmoid, "Exponential": Exponential, "RealNVP": RealNVP, "soft_threshold": soft_threshold,
-        "n": 20, "p": 20, "K": 2, "m": 10, "seed": 0, "paper": False, **names,
+        "fit_flow": fit_flow, "n": 20, "p": 20, "K": 2, "m": 10, "few": 2, "seed": 0, "paper": False, **names,
     }  # fmt: skip
     for cell in json.loads(NOTEBOOK.read_text(encoding="utf-8"))["cells"]:
         if cell["cell_type"] == "code":
@@ -74,18 +74,54 @@ def test_what_is_drawn_is_a_signal_of_the_model_with_its_noise() -> None:
     assert not torch.equal(d.y[0], d.y[1])
 
 
-def test_measurements_are_added_row_by_row_and_repeated_in_the_last_entry() -> None:
-    chapter = functions(numbers=np.array([4, 10, 20]))
-    d = chapter.nested("sigmoid", [0], 3)
-    assert d.A.shape == (4, 1, 3, 20, 20)
-    for entry, rows in enumerate((4, 10, 20)):
-        assert torch.equal((d.A[entry] != 0).any(dim=-1).sum(dim=-1), torch.full((1, 3), rows))
+def test_measurements_are_added_row_by_row_and_repeated_with_fresh_noise() -> None:
+    chapter = functions()
+    sizes = np.array([4, 10, 20])
+    *nests, repeated = chapter.nested("sigmoid", [0], 300, sizes)
+    for d, rows in zip(nests, sizes, strict=True):
+        assert d.A.shape == (1, 300, rows, 20)
         # Each has the scale N(0, 1/rows) of the measurements that it has, and they are the same ones.
-        torch.testing.assert_close(d.A[entry, ..., :4, :] * rows**0.5, d.A[0, ..., :4, :] * 2)
-    repeated = d.A[3] * 20**0.5
-    torch.testing.assert_close(repeated[..., :4, :], d.A[0, ..., :4, :] * 2)
-    torch.testing.assert_close(repeated[..., 4:8, :], repeated[..., :4, :])
-    torch.testing.assert_close(d.y[3, ..., 4:8] * 20**0.5, d.y[0, ..., :4] * 2)
+        torch.testing.assert_close(d.A[..., :4, :] * rows**0.5, nests[0].A * 2)
+        assert float(d.A.square().sum(dim=-2).mean()) == pytest.approx(1, rel=0.05)
+    assert repeated.A.shape == (1, 300, 20, 20)
+    torch.testing.assert_close(repeated.A[..., 4:8, :], repeated.A[..., :4, :])
+    torch.testing.assert_close(repeated.A[..., :4, :] * 20**0.5, nests[0].A * 2)
+    for d in (*nests, repeated):
+        clean = (d.A @ d.x[..., None])[..., 0]
+        noise = (d.y - clean).square().sum(dim=-1) / clean.square().sum(dim=-1)
+        assert float(noise.mean()) == pytest.approx(1e-3, rel=0.15)
+    noise = repeated.y - (repeated.A @ repeated.x[..., None])[..., 0]
+    assert not torch.isclose(noise[..., 4:8], noise[..., :4]).any()
+
+
+def test_the_trained_flow_is_likelier_and_is_used_where_it_was_trained() -> None:
+    chapter = functions()
+    flow, B = chapter.model("trained")
+    assert not any(weight.requires_grad for weight in flow.parameters())
+    fresh = torch.Generator().manual_seed(5)
+    u = chapter.latents(2000, fresh) @ B.T
+    assert float(u.var()) == pytest.approx(1, rel=0.1)
+    # The data that it was trained on, drawn again by the generator's own stream.
+    source = chapter.stream("model trained")
+    gaussian_matrix(20, 20, scale="columns", generator=source)
+    data = chapter.warped(4000, 20, source)
+    untrained = RealNVP(20, 4, generator=source).requires_grad_(False)
+    gain = flow.log_prob(data).mean() - untrained.log_prob(data).mean()
+    assert float(gain) > 0.2 * 20
+
+
+def test_pairs_are_compared_within_each_generator() -> None:
+    chapter = functions()
+    kinds = np.repeat(["a", "b", "c"], 4)
+    failed = np.array([1, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0], dtype=bool)
+    score = np.array([2.0, 3, 0, 1, -5, -7, -6, -4, 9, 9, 9, 9])
+    # In a all 4 pairs, in b 2 of 3, and none in c, where nothing failed.
+    assert chapter.within(score, failed, kinds) == pytest.approx(6 / 7)
+
+
+def test_the_smallest_is_taken_after_the_mean() -> None:
+    values = np.array([[0.0, 10.0], [4.0, 4.0], [9.0, 2.0]])
+    assert functions().least(values).tolist() == [4.0, 4.0]
 
 
 def test_area_under_the_curve_and_logistic_fit_are_scikit_learns() -> None:
