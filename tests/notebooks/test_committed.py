@@ -13,10 +13,18 @@ from nbclient import NotebookClient
 from gsl_utils.book import freshness, notebooks, run_times
 from gsl_utils.book.dependencies import combined, page_dependencies
 from gsl_utils.book.pages import INJECTED_ID, differences
+from gsl_utils.book.record import CLAIM_MIME
 
 ROOT = Path(__file__).parents[2]
 STEMS = notebooks.stems(ROOT)
-MOST_BYTES = 1_500_000
+# Chapter 6 shows four figures at full scale beside its own, each with its table: 0.6 MB once rendered.
+MOST_BYTES = 2_000_000
+# Descents that are not at rest, or in chaos: rounding decides where they end, and another processor rounds
+# otherwise. The pages say so. No claim may rest on such a cell.
+DECIDED_BY_ROUNDING = {
+    "06_gsl_reconstruction": {"ablation-run", "breaks-run"},
+    "07_nnlm": {"ranking-run", "counter-run"},
+}
 # What differs from run to run or from machine to machine: addresses in memory, and places of files.
 PASSING = re.compile(r"0x[0-9a-f]{6,}|/tmp/|/home/|/Users/|/root/|ipykernel_\d")
 
@@ -44,11 +52,25 @@ def test_notebooks_hold_no_outputs(notebook):
     assert [cell.id for cell in notebooks.code_cells(notebook) if cell.outputs or cell.execution_count] == []
 
 
-def test_notebooks_hold_only_cells_that_are_executed_and_compared(notebook):
+def test_notebooks_hold_only_cells_that_are_executed_and_compared(notebook, stem):
+    ignored = set()
     for cell in notebooks.code_cells(notebook):
         assert cell.source.strip(), f"cell {cell.id} is empty: it would have no execution count"
         assert "NBVAL_" not in cell.source
-        assert not [tag for tag in cell.metadata.get("tags", []) if tag.startswith(("nbval-", "skip-"))]
+        tags = {tag for tag in cell.metadata.get("tags", []) if tag.startswith(("nbval-", "skip-"))}
+        assert tags <= {"nbval-ignore-output"}
+        ignored |= {cell.id} if tags else set()
+    assert ignored == DECIDED_BY_ROUNDING.get(stem, set())
+
+
+def test_no_claim_rests_on_what_rounding_decides(page, stem):
+    ignored = DECIDED_BY_ROUNDING.get(stem, set())
+    assert ignored <= {cell.id for cell, _ in outputs(page)}
+    assert not [
+        cell.id
+        for cell, output in outputs(page)
+        if cell.id in ignored and CLAIM_MIME in output.get("data", {})
+    ]
 
 
 def test_parameters_are_the_quick_profiles_and_hidden(notebook, stem):
