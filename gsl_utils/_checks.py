@@ -11,6 +11,8 @@ from torch import Tensor
 
 __all__ = [
     "choice",
+    "device",
+    "finite",
     "flag",
     "floating_dtype",
     "floats",
@@ -22,30 +24,59 @@ __all__ = [
     "per_signal",
     "random_source",
     "real",
+    "real_dtype",
+    "representable",
     "same_kind",
     "same_shape",
     "signals",
 ]
 
 
+_DTYPES = (torch.float32, torch.float64)
+
+
 def _shape(value: Tensor) -> str:
     return str(tuple(value.shape))
 
 
-def floats(name: str, value: object) -> Tensor:
-    """A tensor of floats, finite and not empty."""
+def real_dtype(name: str, value: object) -> Tensor:
+    """A dense tensor that holds its numbers, in one of the two dtypes that everything works in."""
     if not isinstance(value, Tensor):
         raise TypeError(f"{name} is a {type(value).__name__}; it must be a torch.Tensor of floats.")
-    if not value.dtype.is_floating_point:
-        raise TypeError(
-            f"{name} has dtype {value.dtype}; it must be a floating-point dtype such as torch.float64."
-        )
-    if value.numel() == 0:
+    if value.is_nested or value.layout != torch.strided:
+        kind = "nested" if value.is_nested else str(value.layout).removeprefix("torch.")
+        raise TypeError(f"{name} is a {kind} tensor; it must be dense.")
+    if value.dtype not in _DTYPES:
+        raise TypeError(f"{name} has dtype {value.dtype}; it must be torch.float32 or torch.float64.")
+    return value
+
+
+def floats(name: str, value: object) -> Tensor:
+    """A tensor of floats, finite and not empty."""
+    tensor = real_dtype(name, value)
+    if tensor.device.type == "meta":
+        raise TypeError(f"{name} is on the device meta, which holds no numbers; it must be on another.")
+    if tensor.numel() == 0:
         raise ValueError(
-            f"{name} is empty: its shape is {_shape(value)}; every dimension must be at least 1."
+            f"{name} is empty: its shape is {_shape(tensor)}; every dimension must be at least 1."
         )
-    if not bool(torch.isfinite(value).all()):
+    return finite(name, tensor)
+
+
+def finite(name: str, tensor: Tensor) -> Tensor:
+    """A tensor without NaN or infinite entries."""
+    if not bool(torch.isfinite(tensor).all()):
         raise ValueError(f"{name} holds NaN or infinite entries; all of its entries must be finite.")
+    return tensor
+
+
+def representable(name: str, value: Tensor) -> Tensor:
+    """A result that did not leave its dtype's range, which finite input can make it do."""
+    if not bool(torch.isfinite(value).all()):
+        raise ValueError(
+            f"{name} is too large for {value.dtype}, whose largest number is "
+            f"{torch.finfo(value.dtype).max:.2g}; the arguments must be in other units."
+        )
     return value
 
 
@@ -58,15 +89,17 @@ def signals(name: str, value: object, last: str = "n") -> Tensor:
 
 
 def images(name: str, value: object, shape: Sequence[int]) -> Tensor:
-    """A batch of flattened images whose last dimension holds ``shape`` pixels."""
+    """A batch of images of ``shape``, flattened by rows or not; it is returned flattened."""
     tensor = signals(name, value, "height * width")
     height, width = shape
-    if tensor.shape[-1] != height * width:
-        raise ValueError(
-            f"{name} has {tensor.shape[-1]} entries in its last dimension; "
-            f"shape {(height, width)} says that it must have {height * width}."
-        )
-    return tensor
+    if tensor.shape[-1] == height * width:
+        return tensor
+    if tuple(tensor.shape[-2:]) == (height, width):
+        return tensor.flatten(-2)
+    raise ValueError(
+        f"{name} has {tensor.shape[-1]} entries in its last dimension; "
+        f"shape {(height, width)} says that it must have {height * width}, or be (..., {height}, {width})."
+    )
 
 
 def matrix(name: str, value: object) -> Tensor:
@@ -174,7 +207,12 @@ def per_signal(
     """A number, or one per signal: returned with shape ``batch``, of the dtype and device of ``like``."""
     if not isinstance(value, Tensor):
         number = real(name, value, above=above, low=low)
-        return torch.full(batch, number, dtype=like.dtype, device=like.device)
+        spread = torch.tensor(number, dtype=torch.float64).to(like.dtype)
+        if must := _outside(float(spread), above, None):
+            raise ValueError(
+                f"{name} is {number:g}, which is {float(spread):g} in {like.dtype}; it must be {must}."
+            )
+        return spread.to(like.device).expand(batch).clone()
     tensor = floats(name, value)
     same_kind(**{like_name: like, name: tensor})
     try:
@@ -223,10 +261,26 @@ def flag(name: str, value: object) -> bool:
 
 
 def floating_dtype(name: str, value: object) -> torch.dtype:
-    """A floating-point dtype."""
-    if not isinstance(value, torch.dtype) or not value.is_floating_point:
-        raise TypeError(f"{name} is {value!r}; it must be a floating-point dtype such as torch.float64.")
+    """One of the two dtypes that everything works in."""
+    if not isinstance(value, torch.dtype) or value not in _DTYPES:
+        raise TypeError(f"{name} is {value!r}; it must be torch.float32 or torch.float64.")
     return value
+
+
+def device(name: str, value: object, *, meta: bool = False) -> torch.device:
+    """A device that is there: torch's cpu for None; ``meta`` is to allow the one that holds no numbers."""
+    if value is None:
+        return torch.device("cpu")
+    if not isinstance(value, str | torch.device):
+        raise TypeError(f"{name} is {value!r}; it must be a torch.device, its name or None.")
+    try:
+        place = torch.device(value)
+        torch.empty(0, device=place)
+    except Exception as error:  # each backend says in its own way that it is not there
+        raise ValueError(f"{name} is {str(value)!r}; it must be a device of this machine.") from error
+    if place.type == "meta" and not meta:
+        raise ValueError(f"{name} is {str(value)!r}, which holds no numbers; it must be another.")
+    return place
 
 
 def random_source(value: object) -> torch.Generator | None:

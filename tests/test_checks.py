@@ -1,5 +1,7 @@
 """Each check says what the argument was and what it must be, and lets good input through unchanged."""
 
+import warnings
+
 import pytest
 import torch
 
@@ -10,11 +12,53 @@ BATCH = torch.Size((3,))
 LIKE = torch.zeros(3, 4, dtype=D)
 
 
+def sparse_rows():
+    """A sparse matrix by rows; torch says that its own support of them is in beta."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)
+        return torch.eye(2).to_sparse_csr()
+
+
 @pytest.mark.parametrize(
     ("call", "kind", "words"),
     [
         (lambda: _checks.floats("x", [1.0]), TypeError, "x is a list; it must be a torch.Tensor"),
         (lambda: _checks.floats("x", torch.arange(3)), TypeError, "x has dtype torch.int64; it must be"),
+        (
+            lambda: _checks.floats("x", torch.zeros(2, dtype=torch.float16)),
+            TypeError,
+            "x has dtype torch.float16; it must be torch.float32 or torch.float64",
+        ),
+        (
+            lambda: _checks.floats("x", torch.zeros(2, dtype=torch.bfloat16)),
+            TypeError,
+            "x has dtype torch.bfloat16; it must be torch.float32 or torch.float64",
+        ),
+        (
+            lambda: _checks.floats("x", torch.zeros(2, dtype=torch.complex128)),
+            TypeError,
+            "x has dtype torch.complex128; it must be torch.float32 or torch.float64",
+        ),
+        (
+            lambda: _checks.floats("x", torch.eye(2).to_sparse()),
+            TypeError,
+            "x is a sparse_coo tensor; it must be dense",
+        ),
+        (
+            lambda: _checks.floats("x", sparse_rows()),
+            TypeError,
+            "x is a sparse_csr tensor; it must be dense",
+        ),
+        (
+            lambda: _checks.floats("x", torch.quantize_per_tensor(torch.ones(2), 0.1, 0, torch.qint8)),
+            TypeError,
+            "x has dtype torch.qint8; it must be torch.float32",
+        ),
+        (
+            lambda: _checks.floats("x", torch.zeros(2, device="meta")),
+            TypeError,
+            "x is on the device meta, which holds no numbers; it must be on another",
+        ),
         (lambda: _checks.floats("x", torch.zeros(0, 3)), ValueError, r"x is empty: its shape is \(0, 3\)"),
         (lambda: _checks.floats("x", torch.tensor([1.0, torch.nan])), ValueError, "x holds NaN"),
         (lambda: _checks.floats("x", torch.tensor([1.0, torch.inf])), ValueError, "x holds NaN or infinite"),
@@ -27,7 +71,7 @@ LIKE = torch.zeros(3, 4, dtype=D)
         (
             lambda: _checks.images("x", torch.zeros(63), (8, 8)),
             ValueError,
-            "x has 63 entries .* must have 64",
+            r"x has 63 entries .* must have 64, or be \(\.\.\., 8, 8\)",
         ),
         (lambda: _checks.integer("k", 1.0, 0), TypeError, "k is 1.0; it must be an integer"),
         (lambda: _checks.integer("k", True, 0), TypeError, "k is True; it must be an integer"),
@@ -51,6 +95,32 @@ LIKE = torch.zeros(3, 4, dtype=D)
         (lambda: _checks.flag("nonnegative", 1), TypeError, "nonnegative is 1; it must be True or False"),
         (lambda: _checks.floating_dtype("dtype", torch.int64), TypeError, "dtype is torch.int64"),
         (lambda: _checks.floating_dtype("dtype", "float64"), TypeError, "dtype is 'float64'"),
+        (
+            lambda: _checks.floating_dtype("dtype", torch.float16),
+            TypeError,
+            "dtype is torch.float16; it must be torch.float32 or torch.float64",
+        ),
+        (
+            lambda: _checks.device("device", "nonsense"),
+            ValueError,
+            "device is 'nonsense'; it must be a device of this machine",
+        ),
+        (
+            lambda: _checks.device("device", "cuda:99"),
+            ValueError,
+            "device is 'cuda:99'; it must be a device of this machine",
+        ),
+        (lambda: _checks.device("device", 2.5), TypeError, "device is 2.5; it must be a torch.device"),
+        (
+            lambda: _checks.device("device", "meta"),
+            ValueError,
+            "device is 'meta', which holds no numbers; it must be another",
+        ),
+        (
+            lambda: _checks.representable("A x", torch.tensor([1.0, torch.inf])),
+            ValueError,
+            r"A x is too large for torch.float32, whose largest number is 3.4e\+38; the arguments must be in",
+        ),
         (lambda: _checks.random_source(0), TypeError, "generator is a int; it must be a torch.Generator"),
         (
             lambda: _checks.per_signal("lam", torch.ones(2, dtype=D), "y", LIKE, BATCH),
@@ -61,6 +131,16 @@ LIKE = torch.zeros(3, 4, dtype=D)
             lambda: _checks.per_signal("lam", torch.ones(3), "y", LIKE, BATCH),
             TypeError,
             "y has dtype torch.float64 and lam has torch.float32",
+        ),
+        (
+            lambda: _checks.per_signal("lam", 1e-60, "y", LIKE.float(), BATCH, above=0.0),
+            ValueError,
+            "lam is 1e-60, which is 0 in torch.float32; it must be above 0",
+        ),
+        (
+            lambda: _checks.per_signal("lam", 1e60, "y", LIKE.float(), BATCH),
+            ValueError,
+            "lam is 1e[+]60, which is inf in torch.float32; it must be finite",
         ),
         (
             lambda: _checks.per_signal(
@@ -129,6 +209,10 @@ def test_good_input_comes_back():
     assert _checks.flag("nonnegative", False) is False
     assert _checks.random_source(None) is None
     assert _checks.floating_dtype("dtype", D) is D
+    assert torch.equal(_checks.images("x", x[None], (2, 3)), x.reshape(1, 6))
+    assert _checks.representable("y", x) is x
+    assert _checks.device("device", None) == _checks.device("device", "cpu") == torch.device("cpu")
+    assert _checks.device("device", "meta", meta=True).type == "meta"
 
 
 def test_per_signal_spreads_numbers_and_tensors():

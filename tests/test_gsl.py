@@ -251,7 +251,7 @@ def test_regularised_least_squares_names_bad_latents(latents, error, message):
         ),
         ({"z0": torch.ones(3, dtype=torch.float64)}, ValueError, r"z0 has shape \(3,\); it must broadcast"),
         ({"steps": 0}, ValueError, "steps is 0; it must be at least 1"),
-        ({"y": measured(Sigmoid()).half()}, TypeError, "y has dtype torch.float16 and A has torch.float64"),
+        ({"y": measured(Sigmoid()).half()}, TypeError, "y has dtype torch.float16; it must be torch.float32 or"),
     ],
 )
 def test_the_oracle_names_bad_input(change, error, message):

@@ -29,7 +29,7 @@ REFUSALS = [
     ({"y": normal(3, 6)}, ValueError, r"y has shape \(3, 6\) and A has \(7, 12\)"),
     ({"y": normal(0, 7)}, ValueError, r"y is empty"),
     ({"y": torch.full((3, 7), float("nan")).double()}, ValueError, r"y holds NaN"),
-    ({"A": normal(7, 12).half(), "y": normal(3, 7).half()}, TypeError, r"y has dtype torch.float16; it must"),
+    ({"A": normal(7, 12).half(), "y": normal(3, 7).half()}, TypeError, r"A has dtype torch.float16; it must"),
     ({"loss": "huber"}, ValueError, r"loss is 'huber'; it must be one of 'linear', 'amplitude'"),
     ({"loss": "amplitude", "y": -torch.ones(3, 7).double()}, ValueError, r"y has the entry -1; for loss"),
     ({"z0": [0.0]}, TypeError, r"z0 is a list"),
