@@ -29,11 +29,9 @@ class _Rated:
     schedule: str
     every: int
 
-    def rate(self, t: int) -> float:
-        """The rate of step ``t``: constant, or half a cosine that ends at zero."""
-        if self.schedule == "constant":
-            return self.lr
-        return self.lr * (1 + math.cos(math.pi * t / self.steps)) / 2
+    def share(self, t: int) -> float:
+        """The share of the rate that step ``t`` has: all of it, or half a cosine that ends at zero."""
+        return 1.0 if self.schedule == "constant" else (1 + math.cos(math.pi * t / self.steps)) / 2
 
     def moved(self, problem: Problem, penalty: Penalty, state: State, t: int, new: Tensor) -> State:
         """The state at the new points of step ``t``; every so often rows that are stationary stay instead."""
@@ -48,14 +46,14 @@ class GradientDescent(_Rated):
     """Steps of a given rate along the gradient."""
 
     def start(self, problem: Problem, penalty: Penalty, z: Tensor) -> State:  # noqa: ARG002
-        """The state before the first step."""
-        return _start(z)
+        """The state before the first step, with the rate of each row."""
+        return _start(z) | {"rate": problem.in_units(self.lr)}
 
     def step(self, problem: Problem, penalty: Penalty, state: State, t: int) -> State:
         """The state after step ``t``."""
         z = state["z"]
         _, slope = problem.loss_and_gradient(z)
-        new = z - self.rate(t) * (slope + penalty.gradient(z))
+        new = z - self.share(t) * state["rate"] * (slope + penalty.gradient(z))
         return self.moved(problem, penalty, state, t, new)
 
 
@@ -103,7 +101,7 @@ class Adam(_Rated):
         first.lerp_(slope, 1 - b1)
         second.mul_(b2).addcmul_(slope, slope, value=1 - b2)
         root = torch.div(second, _risen(b2, age), out=slope).sqrt_().add_(self.eps)
-        new = z - torch.div(first, root, out=root).mul_(self.rate(t) / _risen(b1, age))
+        new = z - torch.div(first, root, out=root).mul_(self.lr * self.share(t) / _risen(b1, age))
         return self.moved(problem, penalty, state | {"age": age}, t, new)
 
 

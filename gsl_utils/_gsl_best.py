@@ -9,12 +9,15 @@ import torch
 from torch import Tensor
 
 from gsl_utils import _checks
-from gsl_utils._gsl import gsl_l1
 from gsl_utils._jacobian import Generator
 from gsl_utils._pursuit import eliminate, largest, pursue
+from gsl_utils._recover import recover
 from gsl_utils._result import Recovery
 from gsl_utils._sparsity import Criterion
 from gsl_utils._supports import SparseModel, refit
+from gsl_utils._units import scaled
+from gsl_utils.generators import Synthesis
+from gsl_utils.penalties import L1
 
 __all__ = ["STAGES", "gsl_best"]
 
@@ -28,6 +31,7 @@ _DESCENT: Plan = ((0.01, 0.003, 0.001), 200, 0.1, 3)
 _AGAIN: Plan = ((0.002,), 800, 0.05, 2)
 _RANDOM: Plan = ((0.002,), 600, 0.06, 2)
 _SPREAD = 0.3  # of the random starts
+_PUBLISHED_WEIGHT, _PUBLISHED_RATE = (1 - 0.9) / 0.9, 0.05  # of eq. (4) and of gsl_l1
 # A search has failed whose signal is this far from the descent's, as a share of the latter's own energy.
 _APART = 0.3
 _ABOVE_NOISE = 2.5  # times what known noise leaves on the mean
@@ -103,7 +107,8 @@ def gsl_best(
     if sparsity is not None:
         sparsity = _checks.integer("sparsity", sparsity, 1, min(m, p), "the smaller of m and p")
     if noise_std is not None:
-        noise_std = _checks.per_signal("noise_std", noise_std, "y", y, batch, above=0.0).flatten()
+        noise_std = _checks.per_signal("noise_std", noise_std, "y", y, batch, above=0.0).detach().flatten()
+        noise_std = scaled(noise_std, -model.power)
     with torch.inference_mode(False), torch.no_grad():
         floor = torch.finfo(y.dtype).eps ** 0.75 * model.y.square().sum(-1) + torch.finfo(y.dtype).tiny
         criterion = Criterion(m, p, floor, sparsity, noise_std)
@@ -168,16 +173,22 @@ def _search(model: SparseModel, criterion: Criterion, z: Tensor, plan: Plan, sta
     if "continuation" in stages:
         ruling = _ruling_weight(model, p)
         for share in shares:
-            lambda1 = 1 / (1 + share * ruling)
-            z = gsl_l1(model.f, model.B, model.A, model.y, lambda1=lambda1, steps=steps, lr=lr, z0=z).z
+            z = _descent(model, share * ruling, steps, lr, z)
     else:
-        z = gsl_l1(model.f, model.B, model.A, model.y, steps=steps * len(shares), z0=z).z
+        published = scaled(torch.full_like(model.y[:, 0], _PUBLISHED_WEIGHT), -2 * model.power)
+        z = _descent(model, published, steps * len(shares), _PUBLISHED_RATE, z)
     width = min(p, max(m // part, criterion.sparsity or 1))
     candidates = largest(z.abs(), width)
     found = eliminate(model, criterion, z, candidates, width, by_worth="elimination" in stages)
     if "pursuit" in stages:
         found = pursue(model, criterion, found, min(p, max(1, m // 6)))
     return _Search(found.z, found.score, z, n_iter)
+
+
+def _descent(model: SparseModel, weight: Tensor, steps: int, lr: float, z: Tensor) -> Tensor:
+    """Where Adam ends on eq. (4), by the weight ``(N,)`` of its l1 norm beside data of weight 1."""
+    penalty, G = L1(weight.unsqueeze(-1)), Synthesis(model.f, model.B)
+    return recover(G, model.A, model.y, penalty=penalty, z0=z, steps=steps, lr=lr, tol=0.0).z
 
 
 def _normal(like: Tensor, generator: torch.Generator | None) -> Tensor:

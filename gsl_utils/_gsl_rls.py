@@ -10,6 +10,7 @@ from gsl_utils._gsl import data_share
 from gsl_utils._jacobian import Generator
 from gsl_utils._result import Recovery
 from gsl_utils._supports import Fit, SparseModel
+from gsl_utils._units import scaled
 from gsl_utils.linear_estimates import affine_fit
 
 __all__ = ["gsl_rls"]
@@ -61,9 +62,10 @@ def gsl_rls(
         M, c = affine_fit(u, G(u))
         C = model.A @ (M @ model.B)
         target = model.y - model.A @ c
-        z = _ridge(C, target, ((1 - share) / share).unsqueeze(-1))
+        weight = scaled((1 - share) / share, -2 * model.power)
+        z = _ridge(C, target, weight.unsqueeze(-1))
         misfit = (target - _batched.forward(C, z)).square().sum(-1)
-        objective = share * misfit + (1 - share) * z.square().sum(-1)
+        objective = share * (misfit + weight * z.square().sum(-1))
         fit = Fit(
             z, misfit, torch.ones_like(share, dtype=torch.int64), torch.ones_like(share, dtype=torch.bool)
         )

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from gsl_utils._jacobian import Generator, Tangents
 from gsl_utils._matrices import Matrices, OneForAll
+from gsl_utils._units import scaled
 
 __all__ = ["Problem"]
 
@@ -21,14 +22,15 @@ _JACOBIAN_BLOCKS = 16
 class Problem:
     """One row per problem: ``||y - A G(z)||^2``, or ``|| |A G(z)| - y ||^2`` where ``amplitude`` is set.
 
-    ``y`` is ``(P, m)``. ``scale (P,)`` is the length that gains are measured by. G's weights are constants:
-    it is only ever differentiated in z, which costs nothing for them and leaves nothing behind. G sees
-    ``block`` rows at a time.
+    ``y`` is ``(P, m)``, in units of ``2**power (P,)``, as A is. ``scale (P,)`` is the length that gains are
+    measured by. G's weights are constants: it is only ever differentiated in z, which costs nothing for them
+    and leaves nothing behind. G sees ``block`` rows at a time.
     """
 
     G: Generator
     A: Matrices
     y: Tensor
+    power: Tensor
     scale: Tensor
     amplitude: bool
     block: int
@@ -36,7 +38,8 @@ class Problem:
 
     def select(self, rows: Tensor) -> Problem:
         """The chosen problems, in ascending order."""
-        return replace(self, A=self.A.select(rows), y=self.y[rows], scale=self.scale[rows])
+        y, power, scale = self.y[rows], self.power[rows], self.scale[rows]
+        return replace(self, A=self.A.select(rows), y=y, power=power, scale=scale)
 
     def residual(self, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor | None]:
         """What is left unexplained, and for amplitudes the signs that were lost."""
@@ -52,6 +55,12 @@ class Problem:
         """The data term and its gradient: only G is differentiated automatically, the rest is products."""
         losses, slopes = zip(*(self._loss_and_gradient(part, y) for part, y in self._parts(z)), strict=True)
         return _joined(losses), _joined(slopes)
+
+    def in_units(self, step: float) -> Tensor:
+        """A step along the gradient, one over a squared length, that the caller gave: ``(P, 1)``."""
+        # By way of a double: a step beyond the dtype is infinite, and loses its row.
+        given = torch.full((len(self.y), 1), step, dtype=torch.float64, device=self.y.device)
+        return scaled(given, 2 * self.power.unsqueeze(-1)).to(self.y.dtype)
 
     def measured(self, z: Tensor, direction: Tensor) -> Tensor:
         """How the measurements ``(P, m)`` change along a direction."""

@@ -28,7 +28,10 @@ class ProximalGradient:
         ones = torch.ones(len(z), dtype=z.dtype, device=z.device)
         z = penalty.prox(z, 0 * ones.unsqueeze(-1))
         loss, slope = problem.loss_and_gradient(z)
-        step = suggested_step(problem, penalty, z, slope) if self.step0 is None else self.step0 * ones
+        if self.step0 is None:
+            step = suggested_step(problem, penalty, z, slope)
+        else:
+            step = problem.in_units(self.step0).squeeze(-1)
         return {
             "z": z,
             "ahead": z,

@@ -13,10 +13,12 @@ from gsl_utils._engine import Callback, Plan, run
 from gsl_utils._jacobian import Generator, Tangents
 from gsl_utils._latents import check_generator, check_signals, latent_start
 from gsl_utils._matrices import Matrices, OneForAll, OnePerSignal
+from gsl_utils._order_one import order_one
 from gsl_utils._problem import Problem
 from gsl_utils._result import Recovery
 from gsl_utils._setup import method_for, progress_bar, pruning
-from gsl_utils._steps import stationarity
+from gsl_utils._steps import falls_nearby, stationarity
+from gsl_utils._units import exponent, scaled
 from gsl_utils.generators.synthesis import constant
 from gsl_utils.penalties import L1, L2, HardSparsity, NoPenalty, Penalty, Weighted
 
@@ -144,9 +146,16 @@ def recover(
     with torch.inference_mode(False), torch.no_grad():
         G = constant(G)
         z, restarts = latent_start(G, z0, y, batch, restarts, generator)
-        penalty = penalty.laid_out(z, batch, restarts)
+        A, y, power = order_one(*_batched.flatten(A.detach(), y.detach(), batch))
+        signal = torch.arange(len(y), device=y.device).repeat_interleave(restarts)
+        penalty = penalty.laid_out(z, batch, restarts).in_units(power[signal])
         check_signals(G, z, y, A.shape[-1])
-        problem = _problem(G, A, y, batch, z, restarts, loss == "amplitude", method == "lm")
+        matrices: Matrices = OneForAll(A) if A.ndim == 2 else OnePerSignal(A, signal)
+        tangents = Tangents.of(G, z[:1], columns=method == "lm")
+        scale = _scale(G, matrices, y[signal], z)
+        problem = Problem(
+            G, matrices, y[signal], power[signal], scale, loss == "amplitude", _block(A, len(z)), tangents
+        )
         watch, close = progress_bar(progress, steps, callback)
         try:
             plan = Plan(steps, restarts, flip, stages, pruned, watch)
@@ -156,30 +165,24 @@ def recover(
         return _best(problem, penalty, z, n_iter, restarts, batch, tol)
 
 
-def _problem(
-    G: Generator,
-    A: Tensor,
-    y: Tensor,
-    batch: torch.Size,
-    z: Tensor,
-    restarts: int,
-    amplitude: bool,
-    jacobians: bool,
-) -> Problem:
-    """One row per restart of every signal."""
-    A, y = _batched.flatten(A.detach(), y.detach(), batch)
-    signal = torch.arange(len(y), device=y.device).repeat_interleave(restarts)
-    matrices: Matrices = OneForAll(A) if A.ndim == 2 else OnePerSignal(A, signal)
-    y = y[signal]
-    scale = y.norm(dim=-1)
-    if bool((scale == 0).any()):  # where nothing was measured, the start's measurements set the scale
-        scale = torch.where(scale > 0, scale, matrices.forward(G(z)).norm(dim=-1))
-        scale = torch.where(scale > 0, scale, 1)
-    block = len(y)
-    if y.device.type == "cpu":
-        block = max(_LEAST_BLOCK, _BLOCK_BYTES // (A.shape[-1] * y.element_size()))
-    tangents = Tangents.of(G, z[:1], columns=jacobians)
-    return Problem(G, matrices, y, scale, amplitude, block, tangents)
+def _block(A: Tensor, rows: int) -> int:
+    """How many rows G sees at a time."""
+    if A.device.type != "cpu":
+        return rows
+    return max(_LEAST_BLOCK, _BLOCK_BYTES // (A.shape[-1] * A.element_size()))
+
+
+def _scale(G: Generator, A: Matrices, y: Tensor, z: Tensor) -> Tensor:
+    """The length ``(P,)`` that gains are measured by, y's own; its squares may leave the numbers."""
+    power = exponent(y, -1)
+    scale = scaled(scaled(y, -power).norm(dim=-1, keepdim=True), power).squeeze(-1)
+    nothing = ~y.any(-1)
+    if bool(nothing.any()):
+        # The start's own measurements then; but far out they may be of any size, and excuse anything.
+        here, near = (A.forward(G(point)).norm(dim=-1) for point in (z, z.clamp(-1, 1)))
+        start = torch.where(near < here, near, here)
+        scale = torch.where(nothing, torch.where(start > 0, start, 1), scale)
+    return scale.clamp(min=torch.finfo(y.dtype).tiny)
 
 
 def _best(
@@ -198,10 +201,15 @@ def _best(
     problem, penalty, z = problem.select(best), penalty.select(best), z[best]
     loss, slope = problem.loss_and_gradient(z)
     converged = stationarity(problem, penalty, z, loss, slope) <= tol
+    # Where y is so small beside A that the gain would vanish in any case, nothing is known.
+    converged &= tol * problem.scale >= torch.finfo(z.dtype).tiny ** 0.5
+    converged &= ~falls_nearby(problem, penalty, z, objective[best], slope, tol)
+    total = scaled(objective[best], 2 * problem.power)
+    converged &= torch.isfinite(total)
     return Recovery(
         x=problem.G(z).reshape(*batch, -1),
         z=z.reshape(*batch, -1),
-        objective=objective[best].reshape(batch),
+        objective=total.reshape(batch),
         n_iter=n_iter[best].reshape(batch),
         converged=converged.reshape(batch),
     )

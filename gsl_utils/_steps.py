@@ -14,6 +14,7 @@ __all__ = [
     "Method",
     "State",
     "curvature_along",
+    "falls_nearby",
     "gain",
     "proximal_step",
     "rise",
@@ -146,6 +147,27 @@ def stationarity(problem: Problem, penalty: Penalty, z: Tensor, loss: Tensor, sl
             break
         step = torch.where(too_long, _SHORTER / curvature, step)
     return gain(problem, penalty, z, slope, new, step)
+
+
+def falls_nearby(
+    problem: Problem, penalty: Penalty, z: Tensor, objective: Tensor, slope: Tensor, tol: float
+) -> Tensor:
+    """Which rows show no slope at all, though a short step either way along some direction gains.
+
+    So it is at a kink: torch calls the slopes of a ReLU and of a magnitude at zero zero.
+    """
+    flat = ~(slope + penalty.gradient(z)).any(-1)
+    if not bool(flat.any()):
+        return flat
+    direction = torch.arange(1, z.shape[-1] + 1, dtype=z.dtype, device=z.device).cos()
+    reach = z.abs().amax(-1, keepdim=True)
+    step = torch.finfo(z.dtype).eps ** 0.5 * torch.where(reach > 0, reach, 1)
+    least = torch.maximum((tol * problem.scale).square(), rounding(problem, objective))
+    falls = torch.zeros_like(flat)
+    for way in (step, -step):
+        there = penalty.prox(z + way * direction, torch.zeros_like(step))
+        falls |= problem.loss(there) + penalty.value(there) < objective - least
+    return flat & falls
 
 
 def settled(problem: Problem, penalty: Penalty, z: Tensor, asked: Tensor, tol: float) -> Tensor:

@@ -10,7 +10,9 @@ from torch import Tensor
 from gsl_utils import _batched, _checks
 from gsl_utils._jacobian import Generator, Tangents
 from gsl_utils._latents import check_generator, check_signals
+from gsl_utils._order_one import order_one
 from gsl_utils._result import Recovery
+from gsl_utils._units import scaled
 from gsl_utils.generators import Synthesis
 from gsl_utils.generators.synthesis import constant
 
@@ -24,13 +26,15 @@ _FLAT = 1e-10  # share of the largest curvature that also a flat direction is da
 class SparseModel:
     """The measurements ``A f(Bz)`` of every row ``z (N, p)``, beside what was measured, ``y (N, m)``.
 
-    ``A`` is ``(m, n)``, or ``(N, m, n)`` with one matrix per row.
+    ``A`` is ``(m, n)``, or ``(N, m, n)`` with one matrix per row. Measurements are in units of
+    ``2**power (N,)``.
     """
 
     f: Generator
     B: Tensor
     A: Tensor
     y: Tensor
+    power: Tensor
     tangents: Tangents
 
     @classmethod
@@ -43,15 +47,15 @@ class SparseModel:
         _checks.same_kind(y=y, B=B)
         check_generator(whole, y)
         with torch.inference_mode(False), torch.no_grad():
-            A, y = _batched.flatten(A.detach(), y.detach(), batch)
+            A, y, power = order_one(*_batched.flatten(A.detach(), y.detach(), batch))
             check_signals(whole, y.new_zeros(1, B.shape[1]), y, A.shape[-1])
             f = constant(G)
             tangents = Tangents.of(f, y.new_zeros(1, len(B)), columns=True)
-        return cls(f, B.detach(), A, y, tangents), batch
+        return cls(f, B.detach(), A, y, power, tangents), batch
 
     def select(self, rows: Tensor) -> SparseModel:
         """The model of the chosen rows."""
-        return replace(self, A=_batched.rows(self.A, rows), y=self.y[rows])
+        return replace(self, A=_batched.rows(self.A, rows), y=self.y[rows], power=self.power[rows])
 
     def signal(self, z: Tensor) -> Tensor:
         """The signals ``(N, n)``."""
@@ -74,13 +78,14 @@ class SparseModel:
         return torch.cat(made)
 
     def recovery(self, fit: Fit, objective: Tensor, batch: torch.Size) -> Recovery:
-        """What is returned to the caller."""
+        """What is returned to the caller, the objective in the caller's units."""
+        objective = scaled(objective, 2 * self.power)
         return Recovery(
             x=self.signal(fit.z).reshape(*batch, -1),
             z=fit.z.reshape(*batch, -1),
             objective=objective.reshape(batch),
             n_iter=fit.n_iter.reshape(batch),
-            converged=fit.converged.reshape(batch),
+            converged=(fit.converged & torch.isfinite(objective)).reshape(batch),
         )
 
     def _pushed(self, u: Tensor, directions: Tensor) -> Tensor:

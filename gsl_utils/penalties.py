@@ -16,6 +16,7 @@ from torch import Tensor
 
 from gsl_utils import _checks
 from gsl_utils._thresholds import keep_largest, shrink
+from gsl_utils._units import scaled
 
 __all__ = ["L1", "L2", "HardSparsity", "NoPenalty", "Penalty", "Weighted"]
 
@@ -37,6 +38,9 @@ class Penalty(Protocol):
 
     def laid_out(self, z: Tensor, batch: torch.Size, restarts: int) -> Self:
         """The same with a row for each of the problems ``z (P, k)``, the restarts of a signal together."""
+
+    def in_units(self, power: Tensor) -> Self:
+        """The same, once laid out, where objectives are counted in units of ``4**power (P,)``."""
 
     def select(self, rows: Tensor) -> Self:
         """The penalty of the chosen problems."""
@@ -68,7 +72,9 @@ class Weighted(ABC):
         """The same penalty with a row of weights for each of the problems ``z (P, k)``."""
         weight, k = self.weight, z.shape[-1]
         if not isinstance(weight, Tensor):
-            return self._reweighted(torch.full((len(z), 1), weight, dtype=z.dtype, device=z.device))
+            # By way of a double, as torch refuses to round a number beyond the dtype to infinity.
+            rows = torch.full((len(z), 1), weight, dtype=torch.float64, device=z.device)
+            return self._reweighted(rows.to(z.dtype))
         _checks.same_kind(y=z, weight=weight)
         try:
             weight.expand(*batch, k)
@@ -79,6 +85,18 @@ class Weighted(ABC):
             ) from None
         rows = weight.detach().expand(*batch, weight.shape[-1] if weight.ndim else 1)
         return self._reweighted(rows.reshape(-1, rows.shape[-1]).repeat_interleave(restarts, 0))
+
+    def in_units(self, power: Tensor) -> Self:
+        """The same, once laid out, where objectives are counted in units of ``4**power (P,)``."""
+        weight = scaled(self.rows(), -2 * power.unsqueeze(-1))
+        beyond = ~torch.isfinite(weight).all(-1)
+        if bool(beyond.any()):
+            raise ValueError(
+                f"weight has the entry {float(self.rows()[beyond].max()):g} where A's largest entry is below "
+                f"2**{int(power[beyond][0])}; in units of A's square it must stay below "
+                f"{torch.finfo(weight.dtype).max:g}."
+            )
+        return self._reweighted(weight)
 
     def select(self, rows: Tensor) -> Self:
         """The penalty of the chosen problems, once laid out."""
@@ -228,6 +246,10 @@ class HardSparsity:
         _checks.integer("s", self.s, 0, z.shape[-1], "the latent dimension")
         return self
 
+    def in_units(self, power: Tensor) -> Self:  # noqa: ARG002
+        """The same penalty: zero and infinity have no units."""
+        return self
+
     def select(self, rows: Tensor) -> Self:  # noqa: ARG002
         """The same penalty."""
         return self
@@ -253,6 +275,10 @@ class NoPenalty:
         return torch.zeros_like(z)
 
     def laid_out(self, z: Tensor, batch: torch.Size, restarts: int) -> Self:  # noqa: ARG002
+        """Itself."""
+        return self
+
+    def in_units(self, power: Tensor) -> Self:  # noqa: ARG002
         """Itself."""
         return self
 
