@@ -6,35 +6,13 @@ import torch
 from torch import Tensor
 
 from gsl_utils import _checks
+from gsl_utils._generator_checks import check_generator
 from gsl_utils._jacobian import Generator
 
 __all__ = ["check_generator", "check_signals", "latent_start"]
 
-_MIXING = (torch.nn.modules.batchnorm._BatchNorm, torch.nn.modules.dropout._DropoutNd)
 # Two evaluations of one signal may differ by rounding, by this share of the largest entry and not more.
 _AGREE = 1e-2
-
-
-def check_generator(G: Generator, y: Tensor) -> None:
-    """Refuse what cannot be called, weights that differ from y in kind, and layers that mix signals."""
-    if not callable(G):
-        raise TypeError(f"G is a {type(G).__name__}; it must be callable: z (..., k) -> x (..., n).")
-    module = getattr(G, "__self__", G)  # a bound method such as a decoder's
-    if not isinstance(module, torch.nn.Module):
-        return
-    for kind, named in (("parameter", module.named_parameters()), ("buffer", module.named_buffers())):
-        for name, weight in named:
-            if weight.is_floating_point() and (weight.dtype != y.dtype or weight.device != y.device):
-                raise TypeError(
-                    f"G's {kind} {name} has dtype {weight.dtype} on {weight.device}; it must have y's, "
-                    f"{y.dtype} on {y.device}: call G.to(y)."
-                )
-    for name, layer in module.named_modules():
-        if isinstance(layer, _MIXING) and layer.training:
-            raise ValueError(
-                f"G's layer {name} is a {type(layer).__name__} in training mode, which mixes the signals of "
-                "a batch or is random; it must be in evaluation mode: call G.eval()."
-            )
 
 
 def check_signals(G: Generator, z: Tensor, y: Tensor, n: int) -> None:
@@ -45,7 +23,9 @@ def check_signals(G: Generator, z: Tensor, y: Tensor, n: int) -> None:
         raise ValueError(
             f"G gives {was} for z of shape {tuple(z[:1].shape)}; it must give (1, {n}), A's columns."
         )
-    _checks.same_kind(y=y, **{"G(z)": alone})
+    _checks.same_kind(y=y, **{"G(z)": _checks.real_dtype("G(z)", alone)})
+    if bool(alone.isnan().any()):  # far out a signal may be infinite, and another restart's is not
+        raise ValueError("G gives NaN at the first start; it must give numbers, at least there.")
     other = z[:1] + 1
     beside = G(torch.cat([z[:1], other]))
     if beside.shape != (2, n):

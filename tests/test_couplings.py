@@ -5,8 +5,9 @@ import torch
 
 from gsl_utils._recover import recover
 from gsl_utils.generators import RealNVP, Sigmoid, Synthesis
+from gsl_utils.generators._by_hand import ByHand
 from gsl_utils.generators.synthesis import constant
-from gsl_utils.recovery import L1
+from gsl_utils.recovery import L1, gsl_best
 
 
 def normal(*shape, seed=0, dtype=torch.float64):
@@ -62,6 +63,14 @@ def test_what_is_not_written_by_hand_is_left_to_automatic_differentiation():
     torch.testing.assert_close(forward, torch.func.vmap(torch.func.jacrev(flow()))(z))
 
 
+def test_tangents_behind_a_matrix_are_those_of_forward_mode():
+    G = Synthesis(flow(), normal(5, 7, seed=2))
+    z, directions = normal(4, 7), normal(4, 3, 7, seed=3)
+    found = constant(G).pushforward(z, directions)
+    for j in range(3):
+        torch.testing.assert_close(found[:, j], torch.func.jvp(G, (z,), (directions[:, j],))[1])
+
+
 def test_weights_are_kept_as_they_were_and_get_no_gradients():
     G, z = flow(), normal(4, 5)
     fast, before = constant(G), flow()(z)
@@ -103,9 +112,73 @@ def test_a_form_that_is_fast_already_stays_so_behind_a_matrix():
 def test_generators_without_a_faster_form_stay_what_they_are():
     f = Sigmoid()
     G = Synthesis(f, torch.eye(3))
-    assert constant(f) is f
-    assert constant(G) is G
-    assert constant(torch.exp) is torch.exp
+    for whole in (f, G, torch.exp):
+        fast = constant(whole)
+        assert not isinstance(fast, ByHand)
+        assert constant(fast) is fast
+        assert torch.equal(fast(normal(4, 3, dtype=torch.float32)), whole(normal(4, 3, dtype=torch.float32)))
+    assert constant(G).latent_dim == 3
+    assert not hasattr(constant(torch.exp), "latent_dim")
+
+
+class Doubled(RealNVP):
+    """A flow of a user's own, whose signals are not those of its class."""
+
+    def forward(self, z):
+        return 2 * super().forward(z)
+
+
+def changed_flows():
+    made = Doubled(5, 2, generator=torch.Generator().manual_seed(1))
+    hooked, exchanged, patched = flow(), flow(), flow()
+    hooked.register_forward_hook(lambda module, inputs, x: 2 * x)
+    exchanged.conditioners[0][1] = torch.nn.Sigmoid()
+    plain = patched.forward
+    patched.forward = lambda z: 2 * plain(z)
+    weighed = flow()
+    torch.nn.utils.parametrizations.weight_norm(weighed.conditioners[0][0])
+    with torch.no_grad():
+        weighed.conditioners[0][0].parametrizations.weight.original0.mul_(3)
+    behind = Synthesis(flow(), torch.eye(5, dtype=torch.float64))
+    behind.register_forward_hook(lambda module, inputs, x: 2 * x)
+    return [made, hooked, exchanged, patched, weighed, behind]
+
+
+@pytest.mark.parametrize("which", range(6))
+def test_a_flow_that_a_user_has_changed_is_not_taken_for_ours(which):
+    G, z = changed_flows()[which], normal(4, 5)
+    torch.testing.assert_close(constant(G)(z), G(z))
+    assert not isinstance(constant(G), ByHand)
+
+
+class Named(torch.nn.Module):
+    """A user's generator, with a buffer and flags whose names are those of our own methods."""
+
+    latent_dim = 5
+
+    def __init__(self):
+        super().__init__()
+        self.register_buffer("constant", torch.ones(7, dtype=torch.float64))
+        self.vjp, self.pushforward, self._constant = True, "no", 3
+        self.weight = torch.nn.Parameter(normal(5, 7, seed=8))
+
+    def forward(self, z):
+        return torch.tanh(z @ self.weight) + self.constant
+
+
+@pytest.mark.parametrize("behind", [False, True])
+def test_a_users_attributes_may_have_any_name(behind):
+    G, B = Named(), normal(5, 6, seed=2)
+    whole = Synthesis(G, B) if behind else G
+    A, z = normal(7, 7, seed=3), normal(2, whole.latent_dim, seed=4)
+    y = whole(z).detach() @ A.mT
+    for method in ("adam", "lm"):
+        found = recover(whole, A, y, z0=z + 0.01, method=method, steps=50)
+        plain = recover(lambda v: whole(v), A, y, z0=z + 0.01, method=method, steps=50)
+        assert torch.equal(found.z, plain.z)
+    if behind:
+        best = gsl_best(G, B, A, y, sparsity=2, generator=torch.Generator().manual_seed(0))
+        assert torch.isfinite(best.x).all()
 
 
 @pytest.mark.parametrize("method", ["gd", "adam", "prox", "lm"])

@@ -12,6 +12,8 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
+from gsl_utils.generators._by_hand import ByHand
+
 __all__ = ["ConstantFlow"]
 
 # The weights and biases of a conditioner: of its inner layer, then of its outer one.
@@ -20,7 +22,7 @@ Weights = tuple[Tensor, Tensor, Tensor, Tensor]
 _through_tanh = torch.ops.aten.tanh_backward
 
 
-class ConstantFlow:
+class ConstantFlow(ByHand):
     """Affine couplings that alternate the halves, first the one after the first ``dim // 2`` entries.
 
     Args:

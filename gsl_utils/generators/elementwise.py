@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
+from gsl_utils._generator_checks import fed
+
 __all__ = ["Exponential", "Sigmoid"]
 
 
@@ -12,7 +14,8 @@ class Sigmoid(nn.Module):
 
     .. math:: f(u)_i = \frac{1}{1 + e^{-u_i}}
 
-    It has no weights, and works on ``u (..., n)`` for any n.
+    It has no weights, and works on ``u (..., n)`` for any n. What is no tensor of finite float32 or
+    float64 is refused by name, with TypeError or ValueError.
 
     Source: named by Honoré, Ghosh and Chatterjee (2023), whose exact form could not be read. Taught in
     chapters 6 and 7.
@@ -24,7 +27,7 @@ class Sigmoid(nn.Module):
 
     def forward(self, u: Tensor) -> Tensor:
         """The signal of ``u (..., n)``: the same shape, entries in (0, 1)."""
-        return u.sigmoid()
+        return fed("u", u).sigmoid()
 
 
 class Exponential(nn.Module):
@@ -32,7 +35,8 @@ class Exponential(nn.Module):
 
     .. math:: f(u)_i = e^{u_i}
 
-    It has no weights, and works on ``u (..., n)`` for any n.
+    It has no weights, and works on ``u (..., n)`` for any n. What is no tensor of finite float32 or
+    float64 is refused by name, with TypeError or ValueError.
 
     Source: named by Honoré, Ghosh and Chatterjee (2023), whose exact form could not be read. Taught in
     chapters 6 and 7.
@@ -44,4 +48,4 @@ class Exponential(nn.Module):
 
     def forward(self, u: Tensor) -> Tensor:
         """The signal of ``u (..., n)``: the same shape, entries above 0."""
-        return u.exp()
+        return fed("u", u).exp()

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from gsl_utils import _checks
+from gsl_utils._generator_checks import fed
+from gsl_utils.generators._by_hand import is_as_written
 from gsl_utils.generators._couplings import ConstantFlow
 
 __all__ = ["RealNVP"]
@@ -35,8 +37,10 @@ class RealNVP(nn.Module):
         device: Of the weights.
 
     Raises:
-        TypeError: An argument has the wrong type.
-        ValueError: A size is too small, or ``gain`` is negative or not finite.
+        TypeError: An argument has the wrong type; later, x or z has, or another dtype or device than the
+            weights.
+        ValueError: A size is too small, ``gain`` is negative or not finite, or the device is not there;
+            later, x or z has another length, or NaN or infinite entries.
 
     Source: Dinh, Sohl-Dickstein and Bengio (2017); named by Honoré, Ghosh and Chatterjee (2023), whose widths
     could not be read. Taught in chapters 6 and 7.
@@ -66,7 +70,7 @@ class RealNVP(nn.Module):
         _checks.floating_dtype("dtype", dtype)
         self.dim = self.latent_dim = dim
         self.n_coupling = n_coupling
-        kind: dict[str, Any] = {"dtype": dtype, "device": device or "cpu"}
+        kind: dict[str, Any] = {"dtype": dtype, "device": _checks.device("device", device, meta=True)}
         self.conditioners = nn.ModuleList()
         for first in self._reads_first():
             read = dim // 2 if first else dim - dim // 2
@@ -76,7 +80,7 @@ class RealNVP(nn.Module):
 
     def forward(self, z: Tensor) -> Tensor:
         """The signal of ``z (..., dim)``: the same shape."""
-        halves = self._halves(z)
+        halves = self._halves("z", z)
         for first, conditioner in zip(self._reads_first(), self.conditioners, strict=True):
             kept, changed = halves if first else halves[::-1]
             s, t = conditioner(kept).chunk(2, dim=-1)
@@ -96,14 +100,9 @@ class RealNVP(nn.Module):
         z, log_det = self._inverted(x)
         return -(z.square().sum(-1) + self.dim * math.log(2 * math.pi)) / 2 - log_det
 
-    def constant(self) -> Callable[[Tensor], Tensor]:
-        """The same flow for descents in z, and faster: it keeps the weights of now without gradients."""
-        weights = list(self.parameters())
-        return ConstantFlow(self.dim, list(zip(*(weights[i::4] for i in range(4)), strict=True)))
-
     def _inverted(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """The latent vector, and the log-determinant of the generator's Jacobian there."""
-        halves = self._halves(x)
+        halves = self._halves("x", x)
         log_det = x.new_zeros(x.shape[:-1])
         pairs = list(zip(self._reads_first(), self.conditioners, strict=True))
         for first, conditioner in reversed(pairs):
@@ -115,11 +114,28 @@ class RealNVP(nn.Module):
             halves = (kept, changed) if first else (changed, kept)
         return torch.cat(halves, dim=-1), log_det
 
+    def _constant(self) -> ConstantFlow | None:
+        """The same flow with the weights of now, for descents in z; None where a user has changed its layers.
+
+        What computes something else, or keeps its weights elsewhere, is left to automatic differentiation.
+        """
+        shape = [nn.Linear, nn.Tanh, nn.Linear]
+        if not is_as_written(self, RealNVP) or any(
+            [type(layer) for layer in conditioner.children()] != shape for conditioner in self.conditioners
+        ):
+            return None
+        weights = []
+        for conditioner in self.conditioners:
+            w1, b1, w2, b2 = conditioner.parameters()
+            weights.append((w1, b1, w2, b2))
+        return ConstantFlow(self.dim, weights)
+
     def _reads_first(self) -> Iterator[bool]:
         """Whether each coupling reads the first half."""
         return (i % 2 == 0 for i in range(self.n_coupling))
 
-    def _halves(self, v: Tensor) -> tuple[Tensor, ...]:
+    def _halves(self, name: str, v: Tensor) -> tuple[Tensor, ...]:
+        v = fed(name, v, self.dim, next(self.parameters()))
         return v.split((self.dim // 2, self.dim - self.dim // 2), dim=-1)
 
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 from torch import Tensor, nn
 
 from gsl_utils import _checks
+from gsl_utils._generator_checks import Trusted, fed
+from gsl_utils.generators._by_hand import ByHand, is_as_written
+from gsl_utils.generators.realnvp import RealNVP
 
 __all__ = ["Synthesis", "constant"]
 
@@ -15,9 +17,20 @@ Generator = Callable[[Tensor], Tensor]
 
 
 def constant(G: Generator) -> Generator:
-    """The form of a generator for descents in z, with derivatives by hand, where it has one, or G itself."""
-    faster: Generator = getattr(G, "constant", lambda: G)()
-    return faster
+    """The form of a generator for descents in z: nothing looks for NaN there, and weights get no gradients.
+
+    Our own flows, also behind a matrix, have derivatives written by hand. That is told by their class, never
+    by the name of an attribute, which may be anyone's.
+    """
+    if isinstance(G, ByHand | Trusted):
+        return G
+    if isinstance(G, RealNVP):
+        return G._constant() or Trusted(G)
+    if isinstance(G, Synthesis) and is_as_written(G, Synthesis):
+        faster = constant(G.G)
+        if isinstance(faster, ByHand):
+            return _Behind(faster, G.B)
+    return Trusted(G)
 
 
 class Synthesis(nn.Module):
@@ -30,9 +43,10 @@ class Synthesis(nn.Module):
         B: The matrix ``(dim, p)``; it becomes a buffer, in the dtype and on the device that it has.
 
     Raises:
-        TypeError: G cannot be called, or B is not a tensor of floats.
+        TypeError: G cannot be called, or B is not a tensor of floats; later, z is not one of B's dtype and
+            device.
         ValueError: B is not one matrix, has entries that are not finite, or has another number of rows than
-            ``G.latent_dim``, where G has one.
+            ``G.latent_dim``, where G has one; later, z is not ``(..., p)`` or not finite.
 
     Source: Honoré, Ghosh and Chatterjee (2023). Taught in chapters 6 and 7.
 
@@ -60,19 +74,15 @@ class Synthesis(nn.Module):
 
     def forward(self, z: Tensor) -> Tensor:
         """The signal of ``z (..., p)``: shape ``(..., n)``."""
+        z = fed("z", z, self.latent_dim, self.B)
         # The same numbers; a batch of rows comes out with its columns together, as a flow works on them.
         return self.G((self.B @ z.mT).mT if z.ndim == 2 else z @ self.B.mT)
 
-    def constant(self) -> Generator:
-        """The same generator for descents in z, whose weights get no gradients; faster where f is."""
-        faster = constant(self.G)
-        return _Constant(faster, self.B) if hasattr(faster, "vjp") else self
 
+class _Behind(ByHand):
+    """A product and then a generator that has its derivatives written by hand, and so it has too."""
 
-class _Constant:
-    """A product and then a generator that has its gradient written by hand, and so it has too."""
-
-    def __init__(self, G: Any, B: Tensor) -> None:
+    def __init__(self, G: ByHand, B: Tensor) -> None:
         self.G, self.B, self.latent_dim = G, B.detach(), B.shape[1]
 
     def __call__(self, z: Tensor) -> Tensor:
@@ -82,3 +92,7 @@ class _Constant:
         """The signals of ``z (P, p)``, and what makes a gradient in z of one in them."""
         x, pull = self.G.vjp((self.B @ z.mT).mT)
         return x, lambda g: pull(g) @ self.B
+
+    def pushforward(self, z: Tensor, directions: Tensor) -> Tensor:
+        """The derivatives ``(P, s, n)`` at ``z (P, p)`` along ``directions (P, s, p)``."""
+        return self.G.pushforward((self.B @ z.mT).mT, directions @ self.B.mT)

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from gsl_utils import _checks
+from gsl_utils._generator_checks import fed
 
 __all__ = ["VAE"]
 
@@ -41,8 +42,10 @@ class VAE(nn.Module):
         device: Of the weights.
 
     Raises:
-        TypeError: An argument has the wrong type.
-        ValueError: A size is below 1, or the activation is unknown.
+        TypeError: An argument has the wrong type; later, x or z has, or another dtype or device than the
+            weights.
+        ValueError: A size is below 1, the activation is unknown, or the device is not there; later, x or z
+            has another length, or NaN or infinite entries.
 
     Sources: Kingma and Welling (2014); sizes and activation from the code published with Bora et al. (2017).
     Taught in chapter 4.
@@ -72,7 +75,7 @@ class VAE(nn.Module):
         _checks.random_source(generator)
         _checks.floating_dtype("dtype", dtype)
         self.n = n
-        kind: dict[str, Any] = {"dtype": dtype, "device": device or "cpu"}
+        kind: dict[str, Any] = {"dtype": dtype, "device": _checks.device("device", device, meta=True)}
         self.encoder = _dense([n, *widths, 2 * latent_dim], act, kind)
         self.decoder = _dense([latent_dim, *reversed(widths), n], act, kind).append(nn.Sigmoid())
         for weight in self.parameters():
@@ -80,12 +83,13 @@ class VAE(nn.Module):
 
     def encode(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """The mean and the log-variance of z given ``x (..., n)``, each ``(..., latent_dim)``."""
+        x = fed("x", x, self.n, next(self.encoder.parameters()))
         mean, log_var = self.encoder(x).chunk(2, dim=-1)
         return mean, log_var
 
     def decode(self, z: Tensor) -> Tensor:
         """The signal of ``z (..., latent_dim)``: shape ``(..., n)``, entries in (0, 1)."""
-        return self.decoder(z)
+        return self.decoder(fed("z", z, self.latent_dim, next(self.decoder.parameters())))
 
     def forward(self, z: Tensor) -> Tensor:
         """The generator: the same as ``decode``."""
