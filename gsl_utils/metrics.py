@@ -1,12 +1,19 @@
-"""How good a recovery is: error ratios in decibels, supports, and the similarity of images."""
+"""How good a recovery is: error ratios in decibels, supports, and the similarity of images.
+
+The ratios and the similarity are differentiable in both signals. None has a unit: signals may be of any size,
+with ``data_range`` and ``tol`` of theirs.
+"""
 
 from __future__ import annotations
+
+import math
 
 import torch
 from torch import Tensor
 from torch.nn.functional import avg_pool2d
 
 from gsl_utils import _checks
+from gsl_utils._units import decibels, scaled, unit, unit_difference
 
 __all__ = ["asce", "psnr_db", "srnr_db", "ssim", "support_f1"]
 
@@ -44,11 +51,13 @@ def srnr_db(x: Tensor, x_hat: Tensor, *, reduction: str = "ratio") -> Tensor:
     x, x_hat = _checks.signals("x", x), _checks.signals("x_hat", x_hat)
     _checks.same_shape(x=x, x_hat=x_hat)
     _checks.choice("reduction", reduction, ("ratio", "none", "median"))
-    energy = x.square().sum(-1)
-    error = (x - x_hat).square().sum(-1)
+    together = tuple(range(x.ndim)) if reduction == "ratio" else -1
+    (signal, over), (noise, under) = unit(x, together), unit_difference(x, x_hat, together)
+    energy, error = signal.square().sum(-1), noise.square().sum(-1)
+    power = 2 * (over - under).squeeze(together)
     if reduction == "ratio":
-        return 10 * torch.log10(energy.sum() / error.sum())
-    each = 10 * torch.log10(energy / error)
+        return decibels(energy.sum(), error.sum(), power)
+    each = decibels(energy, error, power)
     # torch.median takes the lower of two middle values; quantile interpolates, as one expects of a median.
     return each if reduction == "none" else _median(each)
 
@@ -130,15 +139,20 @@ def support_f1(z: Tensor, z_hat: Tensor, *, tol: float = 1e-6) -> Tensor:
     return torch.where(sizes > 0, 2 * common / sizes.clamp(min=1), torch.ones_like(sizes))
 
 
-def psnr_db(x: Tensor, x_hat: Tensor, data_range: float = 1.0) -> Tensor:
+def psnr_db(
+    x: Tensor, x_hat: Tensor, data_range: float = 1.0, *, shape: tuple[int, ...] | None = None
+) -> Tensor:
     r"""Peak signal-to-noise ratio in decibels, per image.
 
     .. math:: \mathrm{PSNR} = 10\log_{10}\frac{R^2}{\tfrac1n\|x-\hat x\|_2^2}
 
     Args:
-        x: The true images, ``(..., n)``.
+        x: The true images, ``(..., n)``, or ``(..., height, width)`` with a ``shape`` that says so.
         x_hat: Their estimates, of the same shape, dtype and device.
         data_range: :math:`R`, the largest possible difference of two pixels.
+        shape: What one of them is: ``(height, width)``, or ``(n,)`` for vectors. It may be left out unless
+            ``x`` has three dimensions or more of which the last two could be the sides of an image: neither
+            is 1, or more than twice the other.
 
     Returns:
         One value per image, ``(...)``; ``inf`` where the two are equal. The mean of these and the PSNR of the
@@ -146,7 +160,8 @@ def psnr_db(x: Tensor, x_hat: Tensor, data_range: float = 1.0) -> Tensor:
 
     Raises:
         TypeError: The tensors are not floats of one dtype on one device, or ``data_range`` is not a number.
-        ValueError: Their shapes differ, they are empty or not finite, or ``data_range`` is not positive.
+        ValueError: Their shapes differ or do not fit ``shape``, it is not told whether they are images or
+            vectors, they are empty or not finite, or ``data_range`` is not positive.
 
     Taught in chapter 1.
 
@@ -156,7 +171,28 @@ def psnr_db(x: Tensor, x_hat: Tensor, data_range: float = 1.0) -> Tensor:
     x, x_hat = _checks.signals("x", x), _checks.signals("x_hat", x_hat)
     _checks.same_shape(x=x, x_hat=x_hat)
     data_range = _checks.real("data_range", data_range, above=0.0)
-    return 10 * torch.log10(data_range**2 / (x - x_hat).square().mean(-1))
+    x, x_hat = _one_row_each("x", x, shape), _one_row_each("x_hat", x_hat, shape)
+    mantissa, power = math.frexp(data_range)
+    noise, under = unit_difference(x, x_hat, -1)
+    error = noise.square().mean(-1)
+    return decibels(torch.full_like(error, mantissa**2), error, 2 * (power - under).squeeze(-1))
+
+
+def _one_row_each(name: str, x: Tensor, shape: object) -> Tensor:
+    """Signals ``(..., n)`` of what may be images; refused where nothing tells what they are."""
+    if shape is not None:
+        if not isinstance(shape, tuple | list) or len(shape) not in (1, 2):
+            raise TypeError(f"shape is {shape!r}; it must be (height, width) or (n,).")
+        sides = [_checks.integer("shape", side, 1) for side in shape]
+        return _checks.images(name, x, (1, *sides)[-2:])
+    small, large = sorted(x.shape[-2:]) if x.ndim > 2 else (0, 1)
+    if small > 1 and large <= 2 * small:
+        count, height, width = x.shape[:-2].numel(), *x.shape[-2:]
+        raise ValueError(
+            f"{name} has shape {tuple(x.shape)}, which is {count} images of {height} x {width} or "
+            f"{count * height} vectors of {width}; shape must say which: ({height}, {width}) or ({width},)."
+        )
+    return x
 
 
 def ssim(
@@ -172,7 +208,7 @@ def ssim(
     (divided by the number of pixels less one).
 
     Args:
-        x: The true images, flattened by rows, ``(..., height * width)``.
+        x: The true images, ``(..., height, width)`` or flattened by rows, ``(..., height * width)``.
         x_hat: Their estimates, of the same shape, dtype and device.
         shape: ``(height, width)``.
         data_range: :math:`R`, the largest possible difference of two pixels.
@@ -201,6 +237,15 @@ def ssim(
     if window % 2 == 0:
         raise ValueError(f"window is {window}; it must be odd.")
 
+    largest = torch.maximum(x.abs(), x_hat.abs()).amax(-1, keepdim=True).double()
+    power = torch.frexp(largest.clamp(min=data_range)).exponent
+    x, x_hat = scaled(x, -power), scaled(x_hat, -power)
+    mantissa, own = math.frexp(data_range)
+    c1, c2 = (
+        scaled(torch.full_like(x[..., :1], (share * mantissa) ** 2), 2 * (own - power)).reshape(-1, 1, 1, 1)
+        for share in (0.01, 0.03)
+    )
+
     def mean(image: Tensor) -> Tensor:
         return avg_pool2d(image.reshape(-1, 1, height, width), window, stride=1)
 
@@ -213,7 +258,12 @@ def ssim(
     var_x = (mean(u * u) - mean_u * mean_u) * unbiased
     var_h = (mean(v * v) - mean_v * mean_v) * unbiased
     cov = (mean(u * v) - mean_u * mean_v) * unbiased
-    c1, c2 = (0.01 * data_range) ** 2, (0.03 * data_range) ** 2
-    similarity = (2 * mean_x * mean_h + c1) * (2 * cov + c2)
-    similarity = similarity / ((mean_x.square() + mean_h.square() + c1) * (var_x + var_h + c2))
-    return similarity.mean(dim=(-3, -2, -1)).reshape(x.shape[:-1])
+    brightness = _share(2 * mean_x * mean_h + c1, mean_x.square() + mean_h.square() + c1)
+    structure = _share(2 * cov + c2, var_x + var_h + c2)
+    return (brightness * structure).mean(dim=(-3, -2, -1)).reshape(x.shape[:-1])
+
+
+def _share(part: Tensor, whole: Tensor) -> Tensor:
+    """A quotient of two that agree where both have vanished beside the rest of the image."""
+    nothing = whole == 0
+    return torch.where(nothing, 1, part / torch.where(nothing, 1, whole))

@@ -89,6 +89,24 @@ def test_psnr_of_a_known_error():
     assert psnr_db(x, x).tolist() == [float("inf")] * 2
 
 
+def test_psnr_of_images_is_one_value_an_image():
+    x = torch.rand(5, 8, 8, generator=torch.Generator().manual_seed(0), dtype=D)
+    x_hat = x + 0.1
+    assert psnr_db(x, x_hat, shape=(8, 8)).tolist() == pytest.approx([20.0] * 5)
+    assert torch.equal(psnr_db(x, x_hat, shape=(8, 8)), psnr_db(x.flatten(1), x_hat.flatten(1)))
+    assert torch.equal(
+        psnr_db(x.flatten(1), x_hat.flatten(1), 2.0, shape=(8, 8)), psnr_db(x, x_hat, 2.0, shape=[8, 8])
+    )
+    assert psnr_db(x, x_hat, shape=(8,)).shape == (5, 8)
+    assert psnr_db(x[:, :2], x_hat[:, :2]).shape == (5, 2)
+    assert psnr_db(x[0], x_hat[0]).shape == (8,)
+
+
+def test_ssim_takes_images_that_are_not_flattened():
+    x, x_hat = normal(5, 8, 9), normal(5, 8, 9, seed=1)
+    assert torch.equal(ssim(x, x_hat, (8, 9)), ssim(x.flatten(1), x_hat.flatten(1), (8, 9)))
+
+
 def definition_of_ssim(x, x_hat, window, data_range):
     """Wang et al.'s eq. (13) with a uniform window and sample covariances, by scipy's filter in numpy."""
     count = window**2
@@ -138,6 +156,78 @@ def test_ssim_keeps_its_digits_on_a_bright_image_in_float32():
     assert float(single) == pytest.approx(float(exact), abs=2e-3)
 
 
+# Units
+
+RATIOS = {
+    "srnr": lambda x, y, _: srnr_db(x, y),
+    "srnr each": lambda x, y, _: srnr_db(x, y, reduction="none"),
+    "srnr median": lambda x, y, _: srnr_db(x, y, reduction="median"),
+    "psnr": lambda x, y, data_range: psnr_db(x, y, data_range),
+    "ssim": lambda x, y, data_range: ssim(x, y, (8, 8), data_range=data_range),
+    "asce": lambda x, y, _: asce(x, y, 5),
+    "f1": lambda x, y, data_range: support_f1(x, y, tol=0.3 * data_range),
+}
+# Powers of two, and tens: the largest that the dtype holds with room for the entries of a normal vector.
+UNITS = [(D, 2.0**p) for p in (-1010, -700, -460, 460, 700, 1010)]
+UNITS += [(torch.float32, 2.0**p) for p in (-120, -80, -50, 50, 80, 120)]
+
+
+@pytest.mark.parametrize("name", RATIOS)
+@pytest.mark.parametrize(("dtype", "unit"), UNITS)
+def test_a_unit_of_a_power_of_two_changes_no_bit(name, dtype, unit):
+    x, x_hat = normal(4, 64).to(dtype), normal(4, 64, seed=1).to(dtype)
+    expected = RATIOS[name](x, x_hat, 2.0)
+    assert torch.isfinite(expected).all()
+    assert torch.equal(RATIOS[name](unit * x, unit * x_hat, unit * 2.0), expected)
+
+
+@pytest.mark.parametrize("name", RATIOS)
+@pytest.mark.parametrize(
+    ("dtype", "unit"), [(D, 1e-300), (D, 1e-140), (D, 1e140), (D, 1e300), (torch.float32, 1e-15)]
+)
+def test_a_unit_of_a_power_of_ten_changes_rounding_only(name, dtype, unit):
+    x, x_hat = normal(4, 64).to(dtype), normal(4, 64, seed=1).to(dtype)
+    found = RATIOS[name](unit * x, unit * x_hat, unit * 2.0)
+    torch.testing.assert_close(found, RATIOS[name](x, x_hat, 2.0))
+
+
+def test_ratios_beyond_the_numbers_have_their_decibels():
+    x = torch.tensor([1e200, 0.0], dtype=D)
+    x_hat = x + torch.tensor([0.0, 1e-200], dtype=D)
+    assert srnr_db(x, x_hat) == pytest.approx(8000)
+    assert srnr_db(x / 1e200 * 1e-300, x) == pytest.approx(-10000)
+    assert psnr_db(x * 0, x_hat * 0 + 1e-300, 1e300) == pytest.approx(12000)
+    assert psnr_db(x * 0, x_hat * 0 + 1e300, 1e-300) == pytest.approx(-12000)
+    single = torch.zeros(2), torch.full((2,), 1e-30)
+    assert psnr_db(*single, 1e300) == pytest.approx(6600, rel=1e-6)
+    # The difference of the two is beyond the largest number, its ratio to x is not.
+    assert srnr_db(torch.full((3,), 1.5e308, dtype=D), torch.full((3,), -1.5e308, dtype=D)) == pytest.approx(
+        -10 * np.log10(4)
+    )
+
+
+def test_similarity_where_one_of_the_sizes_vanishes_beside_another():
+    x, x_hat = normal(2, 64), normal(2, 64, seed=1)
+    torch.testing.assert_close(ssim(x, x_hat, (8, 8), data_range=1e200), torch.ones(2, dtype=D))
+    torch.testing.assert_close(
+        ssim(x, x_hat, (8, 8), data_range=1e-200), ssim(x, x_hat, (8, 8), data_range=1e-30)
+    )
+    flat = torch.ones(1, 64, dtype=D)
+    assert ssim(flat, flat, (8, 8), data_range=1e-200) == 1
+    assert ssim(0 * flat, 0 * flat, (8, 8), data_range=1e-200) == 1
+    assert ssim(0 * flat, 1e-200 * flat, (8, 8), data_range=1e-200) == pytest.approx(1e-4 / (1 + 1e-4))
+
+
+@pytest.mark.parametrize("name", ["srnr", "srnr each", "psnr", "ssim"])
+def test_the_ratios_are_differentiable(name):
+    x, x_hat = normal(2, 64), normal(2, 64, seed=1).requires_grad_()
+    (slope,) = torch.autograd.grad(RATIOS[name](x, x_hat, 2.0).sum(), x_hat)
+    step = 1e-6 * normal(2, 64, seed=2)
+    with torch.no_grad():
+        above, below = (RATIOS[name](x, x_hat + sign * step, 2.0).sum() for sign in (1, -1))
+    torch.testing.assert_close((slope * step).sum(), (above - below) / 2, rtol=1e-5, atol=0)
+
+
 @pytest.mark.parametrize(
     "metric", [srnr_db, lambda x, y: asce(x, y, 1), support_f1, psnr_db, lambda x, y: ssim(x, y, (8, 8))]
 )
@@ -149,6 +239,9 @@ def test_all_refuse_what_does_not_fit(metric):
         (torch.full((2, 64), torch.nan), ValueError, "NaN"),
         (torch.ones(0, 64), ValueError, "empty"),
         ([1.0], TypeError, "must be a torch.Tensor"),
+        (torch.ones(2, 64).half(), TypeError, "_hat has dtype torch.float16; it must be"),
+        (torch.ones(2, 64).to_sparse(), TypeError, "_hat is a sparse_coo tensor; it must be dense"),
+        (torch.ones(2, 64, device="meta"), TypeError, "_hat is on the device meta"),
     ]:
         with pytest.raises(kind, match=words):
             metric(x, other)
@@ -162,6 +255,16 @@ def test_all_refuse_what_does_not_fit(metric):
         (lambda x: asce(x, x, 65), ValueError, "k is 65"),
         (lambda x: support_f1(x, x, tol=-1.0), ValueError, "tol is -1"),
         (lambda x: psnr_db(x, x, data_range=0.0), ValueError, "data_range is 0"),
+        (
+            lambda x: psnr_db(*[x.reshape(2, 8, 8)] * 2),
+            ValueError,
+            r"x has shape \(2, 8, 8\), which is 2 images of 8 x 8 or 16 vectors of 8; shape must say which",
+        ),
+        (lambda x: psnr_db(x, x, shape=(8, 7)), ValueError, "x has 64 entries .* must have 56"),
+        (lambda x: psnr_db(x, x, shape=(7,)), ValueError, "x has 64 entries .* must have 7"),
+        (lambda x: psnr_db(x, x, shape=64), TypeError, "shape is 64; it must be"),
+        (lambda x: psnr_db(x, x, shape=(8, 8, 1)), TypeError, "shape is "),
+        (lambda x: psnr_db(x, x, shape=(8, 0)), ValueError, "shape is 0; it must be at least 1"),
         (lambda x: ssim(x, x, (8, 7)), ValueError, "x has 64 entries"),
         (lambda x: ssim(x, x, (8,)), TypeError, "shape is"),
         (lambda x: ssim(x, x, (8, 8), window=4), ValueError, "window is 4; it must be odd"),
