@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from gsl_utils import _checks
+from gsl_utils._units import scaled, unit
 
 __all__ = ["mutual_coherence", "rip_constant", "rip_lower_bound"]
 
@@ -46,13 +47,14 @@ def mutual_coherence(A: Tensor) -> Tensor:
     A = _single_matrix(A)
     if A.shape[1] < 2:
         raise ValueError(f"A has {A.shape[1]} column; it must have at least 2.")
-    norms = A.norm(dim=0)
-    if bool((norms == 0).any()):
+    empty = ~A.any(0)
+    if bool(empty.any()):
         raise ValueError(
-            f"A has a zero column, number {int((norms == 0).nonzero()[0])}; every column must be non-zero."
+            f"A has a zero column, number {int(empty.nonzero()[0])}; every column must be non-zero."
         )
-    unit = A / norms
-    return (unit.mT @ unit).abs().fill_diagonal_(0).amax().clamp(max=1)
+    columns, _ = unit(A, 0)
+    columns = columns / columns.norm(dim=0)
+    return (columns.mT @ columns).abs().fill_diagonal_(0).amax().clamp(max=1)
 
 
 def rip_constant(A: Tensor, s: int, *, limit: int = 200_000) -> Tensor:
@@ -71,8 +73,8 @@ def rip_constant(A: Tensor, s: int, *, limit: int = 200_000) -> Tensor:
 
     Raises:
         TypeError: ``A`` is not a tensor of floats, or an option is not an integer.
-        ValueError: ``s`` is out of range, there are more than ``limit`` supports, or ``A`` is not one finite
-            matrix.
+        ValueError: ``s`` is out of range, there are more than ``limit`` supports, ``A`` is not one finite
+            matrix, or the constant is beyond the largest number.
 
     Source: Candès and Tao (2005), definition 1.1. Taught in chapter 1.
 
@@ -89,17 +91,23 @@ def rip_constant(A: Tensor, s: int, *, limit: int = 200_000) -> Tensor:
             f"s is {s}: there are {supports} supports of that size among {n} columns; it must have at "
             f"most limit = {limit} of them: rip_lower_bound searches instead."
         )
-    gram = A.mT @ A
+    gram, power = _gram(*unit(A.detach(), (-2, -1)))
     worst = A.new_zeros(())
     combinations = itertools.combinations(range(n), s)
     while chunk := list(itertools.islice(combinations, _CHUNK)):
-        worst = torch.maximum(worst, _deviation(gram, torch.tensor(chunk, device=A.device)).amax())
-    return worst
+        worst = torch.maximum(worst, _deviation(gram, power, torch.tensor(chunk, device=A.device)).amax())
+    return _checks.representable("the restricted isometry constant", worst)
 
 
-def _deviation(gram: Tensor, supports: Tensor) -> Tensor:
+def _gram(columns: Tensor, power: Tensor) -> tuple[Tensor, Tensor]:
+    """``A' A`` of a matrix in other units, and its exponent: what is no number is not seen before the end."""
+    return columns.mT @ columns, 2 * power.squeeze(-1)
+
+
+def _deviation(gram: Tensor, power: Tensor, supports: Tensor) -> Tensor:
     """How far the eigenvalues of the Gram matrix on each support ``(N, s)`` are from 1."""
     values = torch.linalg.eigvalsh(gram[supports.unsqueeze(-1), supports.unsqueeze(-2)])
+    values = scaled(values, power)
     return torch.maximum(values[..., -1] - 1, 1 - values[..., 0])
 
 
@@ -127,7 +135,8 @@ def rip_lower_bound(
 
     Raises:
         TypeError: ``A`` is not a tensor of floats, or an option has the wrong type.
-        ValueError: An option is out of range, or ``A`` is not one finite matrix.
+        ValueError: An option is out of range, ``A`` is not one finite matrix, or the bound is beyond the
+            largest number.
 
     Sources: Candès and Tao (2005), definition 1.1; Yuan and Zhang (2013), algorithm 1. Taught in chapter 1.
 
@@ -142,15 +151,15 @@ def rip_lower_bound(
     _checks.random_source(generator)
     source = A.device if generator is None else generator.device
     order = torch.rand(trials, n, generator=generator, dtype=A.dtype, device=source).to(A.device)
-    gram = A.mT @ A
+    columns, power = unit(A.detach(), (-2, -1))
+    gram, power = _gram(columns, power)
     leaning = gram.abs().fill_diagonal_(torch.inf).topk(s, dim=-1).indices
     supports = torch.cat([order.topk(s, dim=-1).indices, leaning])
     # The iteration climbs on a positive semi-definite matrix: the Gram matrix, or a multiple of I less it.
-    top = torch.linalg.matrix_norm(A, 2) ** 2
+    top = torch.linalg.matrix_norm(columns, 2) ** 2
     flipped = top * torch.eye(n, dtype=A.dtype, device=A.device) - gram
-    return torch.stack(
-        [_deviation(gram, _climb(end, supports, steps)).amax() for end in (gram, flipped)]
-    ).amax()
+    ends = [_deviation(gram, power, _climb(end, supports, steps)).amax() for end in (gram, flipped)]
+    return _checks.representable("the restricted isometry constant's bound", torch.stack(ends).amax())
 
 
 def _climb(matrix: Tensor, supports: Tensor, steps: int) -> Tensor:

@@ -9,6 +9,8 @@ import torch
 from torch import Tensor
 
 from gsl_utils import _batched, _checks
+from gsl_utils._generator_checks import Trusted, check_generator
+from gsl_utils._units import exponent, scaled, unit, unit_difference
 
 __all__ = ["srec_constant", "srec_ratio"]
 
@@ -33,7 +35,7 @@ def srec_ratio(A: Tensor, x1: Tensor, x2: Tensor) -> Tensor:
 
     Raises:
         TypeError: An argument has the wrong type, or dtypes or devices differ.
-        ValueError: Shapes do not fit, or entries are not finite.
+        ValueError: Shapes do not fit, entries are not finite, or a ratio is beyond the largest number.
 
     Source: Bora, Jalal, Price and Dimakis (2017), definition 1. Taught in chapter 4.
 
@@ -44,10 +46,16 @@ def srec_ratio(A: Tensor, x1: Tensor, x2: Tensor) -> Tensor:
     A, x1, _ = _checks.linear_system("A", A, "x1", x1, "columns")
     x2 = _checks.signals("x2", x2)
     _checks.same_shape(x1=x1, x2=x2)
-    return _ratio(A, x1 - x2)
+    difference, _ = unit_difference(x1, x2, -1)
+    table, power = unit(A, (-2, -1))
+    ratio = _ratio(table, difference)
+    found = scaled(ratio, power.squeeze(-1).squeeze(-1))
+    _checks.representable("a ratio", torch.where(ratio < torch.inf, found, 0))
+    return found
 
 
 def _ratio(A: Tensor, difference: Tensor) -> Tensor:
+    """The ratio of each difference, all being of order one."""
     length = difference.norm(dim=-1)
     kept = _batched.forward(A, difference).norm(dim=-1)
     return torch.where(length > 0, kept / length, torch.full_like(kept, float("inf")))
@@ -89,8 +97,9 @@ def srec_constant(
 
     Raises:
         TypeError: An argument has the wrong type, or what G returns differs from A in dtype or device.
-        ValueError: The latent dimension is not known, an option is out of range, or what G returns does not
-            fit A.
+        ValueError: The latent dimension is not known, an option is out of range, what G returns does not fit
+            A or is not finite where the search goes, G is in training mode, or the result is beyond the
+            largest number.
 
     Source: Bora, Jalal, Price and Dimakis (2017), definition 1. Taught in chapter 4.
 
@@ -98,9 +107,8 @@ def srec_constant(
     >>> srec_constant(lambda z: z @ B.T, torch.tensor([[1.0, 0.0]]), k=1, pairs=2, steps=2)
     tensor(0.7071)
     """
-    if not callable(G):
-        raise TypeError(f"G is a {type(G).__name__}; it must be a callable from latent vectors to signals.")
-    A = _checks.matrix("A", A)
+    A = _checks.matrix("A", A).detach()
+    check_generator(G, A, "A")
     if A.ndim != 2:
         raise ValueError(f"A has shape {tuple(A.shape)}; it must be a single matrix (m, n).")
     dimension = k if k is not None else getattr(G, "latent_dim", None)
@@ -117,9 +125,20 @@ def srec_constant(
     with torch.no_grad():
         x = _checks.signals("G(z)", G(z))
     _checks.linear_system("A", A, "G(z)", x, "columns")
+    (A, power), G = unit(A, (-2, -1)), Trusted(G)
     z, best = _descend(G, A, z, steps, lr, radius)
     middle = (z[:pairs] + z[pairs:]) / 2
-    return torch.minimum(best, _smallest_tangent(G, A, torch.cat([z, middle])))
+    least = torch.minimum(best, _smallest_tangent(G, A, torch.cat([z, middle])))
+    if bool(least.isnan()):
+        raise ValueError(
+            "G gives NaN or infinite entries where the search goes; radius must keep it from there."
+        )
+    found = scaled(least, power.squeeze(-1).squeeze(-1))
+    return found if least == torch.inf else _checks.representable("the ratio", found)
+
+
+def _lost() -> ValueError:
+    return ValueError("G leaves the numbers where the search goes; radius must keep it from there.")
 
 
 def _into_ball(z: Tensor, radius: float | None) -> Tensor:
@@ -154,6 +173,8 @@ def _descend(
 def _pair_ratio(G: Callable[[Tensor], Tensor], A: Tensor, z: Tensor) -> Tensor:
     """The ratio of every pair: the first half of ``z`` with the second; ``inf`` for pairs that have met."""
     x1, x2 = G(z).tensor_split(2)
+    power = torch.maximum(exponent(x1, -1), exponent(x2, -1))
+    x1, x2 = scaled(x1, -power), scaled(x2, -power)
     difference = x1 - x2
     # Closer than this a ratio is made of rounding errors; the tangents stand for such pairs.
     near = torch.finfo(A.dtype).eps ** 0.5 * (x1.norm(dim=-1) + x2.norm(dim=-1))
@@ -167,7 +188,11 @@ def _smallest_tangent(G: Callable[[Tensor], Tensor], A: Tensor, z: Tensor) -> Te
     """The smallest singular value of A on the tangent space at any of the points."""
     directions = torch.eye(z.shape[-1], dtype=z.dtype, device=z.device)
     columns = [torch.func.jvp(G, (z,), (direction.expand_as(z),))[1].detach() for direction in directions]
-    basis, lengths, _ = torch.linalg.svd(torch.stack(columns, dim=-1), full_matrices=False)
+    stacked = torch.stack(columns, dim=-1)
+    if not bool(torch.isfinite(stacked).all()):
+        raise _lost()
+    tangents, _ = unit(stacked, (-2, -1))
+    basis, lengths, _ = torch.linalg.svd(tangents, full_matrices=False)
     # Directions in which the generator does not move span no tangent: they are lifted out of the minimum.
     still = lengths <= torch.finfo(z.dtype).eps ** 0.5 * lengths[..., :1]
     lift = torch.linalg.matrix_norm(A, 2) * torch.diag_embed(still.to(z.dtype))

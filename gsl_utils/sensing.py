@@ -1,7 +1,8 @@
 """Measurement matrices, measurements with noise, and the constants that say how well a matrix senses.
 
 The properties of a matrix alone (coherence, restricted isometry) are in ``gsl_utils._isometry`` and those of
-a matrix on the range of a generator (S-REC) in ``gsl_utils._srec``; all are public from here.
+a matrix on the range of a generator (S-REC) in ``gsl_utils._srec``; all are public from here. The formulas
+``measure``, ``mutual_coherence`` and ``srec_ratio`` are differentiable; what a search finds carries no graph.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from torch import Tensor
 from gsl_utils import _batched, _checks
 from gsl_utils._isometry import mutual_coherence, rip_constant, rip_lower_bound
 from gsl_utils._srec import srec_constant, srec_ratio
+from gsl_utils._units import scaled, unit
 
 __all__ = [
     "gaussian_matrix",
@@ -52,7 +54,7 @@ def gaussian_matrix(
 
     Raises:
         TypeError: An argument has the wrong type.
-        ValueError: A size is below 1, or ``scale`` is unknown.
+        ValueError: A size is below 1, ``scale`` is unknown, or the device is not there.
 
     Source: Candès and Tao (2006) for such matrices in compressed sensing. Taught in chapter 1.
 
@@ -64,7 +66,7 @@ def gaussian_matrix(
     _checks.choice("scale", scale, ("measurements", "columns", "none"))
     _checks.random_source(generator)
     _checks.floating_dtype("dtype", dtype)
-    A = _normal((m, n), generator, dtype, device)
+    A = _normal((m, n), generator, dtype, _checks.device("device", device))
     if scale == "measurements":
         return A / m**0.5
     return A / A.norm(dim=0) if scale == "columns" else A
@@ -74,10 +76,10 @@ def _normal(
     shape: tuple[int, ...],
     generator: torch.Generator | None,
     dtype: torch.dtype,
-    device: torch.device | str | None,
+    device: torch.device,
 ) -> Tensor:
     source = device if generator is None else generator.device
-    return torch.randn(shape, generator=generator, dtype=dtype, device=source).to(device or "cpu")
+    return torch.randn(shape, generator=generator, dtype=dtype, device=source).to(device)
 
 
 def measure(
@@ -108,8 +110,8 @@ def measure(
 
     Raises:
         TypeError: An argument has the wrong type, or dtypes or devices differ.
-        ValueError: Shapes do not fit, entries are not finite, both noise levels are given, or one is out of
-            range.
+        ValueError: Shapes do not fit, entries are not finite, both noise levels are given, one is out of
+            range, or the measurements are beyond the largest number.
 
     Taught in chapter 1.
 
@@ -123,12 +125,25 @@ def measure(
         raise ValueError(
             f"smnr_db is {smnr_db} and noise_std is {noise_std}; at most one of them may be given."
         )
-    clean = _batched.forward(A, x)
+    clean = _checks.representable("A x", _product(A, x))
     if smnr_db is not None:
         ratio = _checks.per_signal("smnr_db", smnr_db, "x", x, batch)
-        deviation = clean.square().mean(-1).sqrt() * 10 ** (-ratio / 20)
+        signal, power = unit(clean, -1)
+        deviation = signal.square().mean(-1).sqrt() * 10 ** (-ratio / 20)
     elif noise_std is not None:
         deviation = _checks.per_signal("noise_std", noise_std, "x", x, batch, low=0.0)
+        power = torch.zeros_like(deviation, dtype=torch.int32).unsqueeze(-1)
     else:
         return clean
-    return clean + deviation.unsqueeze(-1) * _normal(tuple(clean.shape), generator, clean.dtype, clean.device)
+    drawn = _normal(tuple(clean.shape), generator, clean.dtype, clean.device)
+    noise = scaled(deviation.unsqueeze(-1) * drawn, power)
+    return _checks.representable("y = A x + noise", clean + noise)
+
+
+def _product(A: Tensor, x: Tensor) -> Tensor:
+    """``A x``; where a sum overflows on its way, once more in other units, from which it may come back."""
+    y = _batched.forward(A, x)
+    if bool(torch.isfinite(y).all()):
+        return y
+    (A, above), (x, beyond) = unit(A, -1), unit(x, -1)
+    return scaled(_batched.forward(A, x), above.squeeze(-1) + beyond)

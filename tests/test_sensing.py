@@ -154,9 +154,12 @@ def test_rip_lower_bound_is_one_and_the_search_finds_more(s):
     assert drawn <= found + 1e-12
     assert found <= exact + 1e-12
     assert found >= 0.9 * exact
-    unmoved = float(rip_lower_bound(A, s, trials=2, steps=0, generator=source()))
-    moved = float(rip_lower_bound(A, s, trials=2, generator=source()))
-    assert moved > unmoved if s == 4 else moved >= unmoved
+
+
+def test_the_search_for_isometry_moves_away_from_its_starts():
+    A = gaussian_matrix(20, 60, generator=source(4))
+    unmoved = float(rip_lower_bound(A, 4, trials=2, steps=0, generator=source()))
+    assert float(rip_lower_bound(A, 4, trials=2, generator=source())) > unmoved + 0.01
 
 
 def test_rip_lower_bound_looks_at_both_ends():
@@ -250,6 +253,132 @@ def test_the_weights_of_a_generator_get_no_gradients():
     assert torch.equal(found, inside)
 
 
+# Units
+
+# The dtype, and powers of two of A and of the signals: each within the numbers, and their product too.
+UNITS = [
+    (D, -460, -460),
+    (D, 460, 460),
+    (D, 700, -900),
+    (D, -1000, 700),
+    (D, 1000, -1010),
+    (torch.float32, -50, -50),
+    (torch.float32, 50, 50),
+    (torch.float32, 110, -120),
+]
+
+
+def in_units(tensor, power):
+    """Exactly; 2.0**power alone may be no float."""
+    return tensor * 2.0 ** (power // 2) * 2.0 ** (power - power // 2)
+
+
+@pytest.mark.parametrize(("dtype", "a", "b"), UNITS)
+def test_units_of_powers_of_two_change_no_bit(dtype, a, b):
+    A, x1, x2 = (v.to(dtype) for v in (normal(7, 12), normal(4, 12, seed=1), normal(4, 12, seed=2)))
+    big, up1, up2 = in_units(A, a), in_units(x1, b), in_units(x2, b)
+    assert torch.equal(mutual_coherence(big), mutual_coherence(A))
+    assert torch.equal(srec_ratio(big, up1, up2), in_units(srec_ratio(A, x1, x2), a))
+    noisy, same = (measure(*v, smnr_db=20.0, generator=source(3)) for v in ((A, x1), (big, up1)))
+    assert torch.equal(same, in_units(noisy, a + b))
+    W = normal(12, 3, seed=4).to(dtype)
+
+    def bent(z):
+        return torch.tanh(z @ W.T)
+
+    options = {"k": 3, "pairs": 3, "steps": 5}
+    plain = srec_constant(bent, A, **options, generator=source(5))
+    found = srec_constant(lambda z: in_units(bent(z), b), big, **options, generator=source(5))
+    assert torch.equal(found, in_units(plain, a))
+
+
+@pytest.mark.parametrize(
+    ("dtype", "unit"), [(D, 1e-140), (D, 1e140), (torch.float32, 1e-15), (torch.float32, 1e15)]
+)
+def test_units_of_powers_of_ten_change_rounding_only(dtype, unit):
+    A, x1, x2 = (v.to(dtype) for v in (normal(7, 12), normal(4, 12, seed=1), normal(4, 12, seed=2)))
+    torch.testing.assert_close(mutual_coherence(unit * A), mutual_coherence(A))
+    torch.testing.assert_close(srec_ratio(unit * A, unit * x1, unit * x2) / unit, srec_ratio(A, x1, x2))
+    noisy, same = (measure(v * A, v * x1, smnr_db=20.0, generator=source(3)) for v in (1, unit))
+    torch.testing.assert_close(same / unit / unit, noisy)
+
+
+def test_the_extremes_have_their_values():
+    A = normal(7, 12)
+    torch.testing.assert_close(mutual_coherence(1e200 * A), mutual_coherence(A))
+    mixed = A * 10.0 ** torch.linspace(-300, 300, 12, dtype=D)
+    torch.testing.assert_close(mutual_coherence(mixed), mutual_coherence(A))
+    x = 1e-200 * normal(12, seed=1)
+    torch.testing.assert_close(srec_ratio(A, x, 2 * x), srec_ratio(A, 1e200 * x, 0 * x))
+    top = torch.full((12,), 1.5e308, dtype=D)
+    torch.testing.assert_close(srec_ratio(A, top, -top), A.sum(-1).norm() / 12**0.5)
+    # The sum comes back from where it overflows on its way.
+    back = torch.tensor([[1e200, 1e200, 1e-3]], dtype=D)
+    assert measure(back, torch.tensor([1e200, -1e200, 1e3], dtype=D)).abs() < 1e400
+    assert float(
+        measure(1e200 * torch.eye(2, dtype=D), torch.full((2,), 1e-200, dtype=D))[0]
+    ) == pytest.approx(1)
+
+
+@pytest.mark.parametrize("s", [1, 2, 3])
+@pytest.mark.parametrize("bound", [rip_constant, lambda A, s: rip_lower_bound(A, s, generator=source())])
+def test_isometry_is_no_matter_of_units_but_has_its_value_in_all(bound, s):
+    A = gaussian_matrix(8, 10, generator=source())
+    above = float(bound(A, s)) + 1
+    for unit, expected in [(1e-200, 1.0), (1e-140, 1.0), (1e100, above * 1e200), (1e150, above * 1e300)]:
+        assert float(bound(unit * A, s)) == pytest.approx(expected, rel=1e-9)
+    assert float(bound(1e15 * A.float(), s)) == pytest.approx(above * 1e30, rel=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("call", "words"),
+    [
+        (
+            lambda A: rip_constant(1e200 * A, 2),
+            "the restricted isometry constant is too large for torch.float64",
+        ),
+        (lambda A: rip_lower_bound(1e200 * A, 2), "constant's bound is too large for torch.float64"),
+        (lambda A: srec_ratio(1.7e308 * A.sign(), A.sign(), -A.sign()), "a ratio is too large for"),
+        (lambda A: srec_constant(identity, 1.7e308 * A.sign()[:, :1], k=1), "the ratio is too large for"),
+        (lambda A: measure(1e200 * A, 1e200 * A), "A x is too large for torch.float64, whose .* 1.8e[+]308"),
+        (lambda A: measure(A, A, smnr_db=-1e5), "y = A x [+] noise is too large for torch.float64"),
+        (
+            lambda A: measure(A.float(), A.float(), noise_std=1e60),
+            "noise_std is 1e[+]60, which is inf in torch.float32",
+        ),
+    ],
+)
+def test_what_is_beyond_the_numbers_is_said(call, words):
+    with pytest.raises(ValueError, match=words):
+        call(normal(3, 5) + torch.eye(3, 5, dtype=D))
+
+
+@pytest.mark.parametrize(
+    "formula", [mutual_coherence, lambda A: srec_ratio(A, X1, X2).sum(), lambda A: measure(A, X1).sum()]
+)
+def test_the_formulas_are_differentiable(formula):
+    A = normal(3, 5).requires_grad_()
+    (slope,) = torch.autograd.grad(formula(A), A)
+    step = 1e-6 * normal(3, 5, seed=1)
+    with torch.no_grad():
+        above, below = formula(A + step), formula(A - step)
+    torch.testing.assert_close((slope * step).sum(), (above - below) / 2, rtol=1e-5, atol=1e-15)
+
+
+X1, X2 = normal(2, 5, seed=6), normal(2, 5, seed=7)
+
+
+def test_what_a_search_finds_carries_no_graph():
+    A = normal(3, 5).requires_grad_()
+    found = rip_constant(A, 2), rip_lower_bound(A, 2), srec_constant(identity, A, k=5, pairs=2, steps=2)
+    assert not any(value.requires_grad for value in found)
+
+
+def rising(z):
+    """No numbers far out, where the search goes."""
+    return torch.where(z.abs() > 3, torch.nan, z**3)
+
+
 def identity(z):
     return z
 
@@ -283,7 +412,46 @@ def identity(z):
         (lambda A: rip_lower_bound(A, 2, trials=0), ValueError, "trials is 0"),
         (lambda A: rip_lower_bound(A, 2, steps=-1), ValueError, "steps is -1"),
         (lambda A: srec_ratio(A, A, A[:2]), ValueError, r"x1 has shape \(3, 5\) and x2 \(2, 5\)"),
-        (lambda A: srec_constant(3, A, k=5), TypeError, "G is a int; it must be a callable"),
+        (lambda A: srec_constant(3, A, k=5), TypeError, "G is a int; it must be callable"),
+        (lambda A: mutual_coherence(A.half()), TypeError, "A has dtype torch.float16; it must be"),
+        (lambda A: mutual_coherence(A.to_sparse()), TypeError, "A is a sparse_coo tensor; it must be dense"),
+        (lambda A: rip_constant(A.to("meta"), 2), TypeError, "A is on the device meta"),
+        (lambda A: rip_lower_bound(A + 1j, 2), TypeError, "A has dtype torch.complex128"),
+        (lambda A: measure(A, A.bfloat16()), TypeError, "x has dtype torch.bfloat16; it must be"),
+        (lambda A: srec_ratio(A, A, A.to_sparse()), TypeError, "x2 is a sparse_coo tensor"),
+        (lambda A: measure(A, A[:0]), ValueError, r"x is empty: its shape is \(0, 5\)"),
+        (
+            lambda A: gaussian_matrix(2, 3, dtype=torch.float16),
+            TypeError,
+            "dtype is torch.float16; it must be",
+        ),
+        (
+            lambda A: gaussian_matrix(2, 3, device="nonsense"),
+            ValueError,
+            "device is 'nonsense'; it must be a",
+        ),
+        (lambda A: gaussian_matrix(2, 3, device="cuda:99"), ValueError, "device is 'cuda:99'; it must be a"),
+        (
+            lambda A: gaussian_matrix(2, 3, device="meta"),
+            ValueError,
+            "device is 'meta', which holds no numbers",
+        ),
+        (lambda A: srec_constant(lambda z: z * torch.nan, A, k=5), ValueError, r"G\(z\) holds NaN"),
+        (
+            lambda A: srec_constant(rising, A, k=5, lr=9.0),
+            ValueError,
+            "G leaves the numbers where the search",
+        ),
+        (
+            lambda A: srec_constant(torch.nn.BatchNorm1d(5, dtype=D), A, k=5),
+            ValueError,
+            r"BatchNorm1d in training mode, .*: call G\.eval\(\)",
+        ),
+        (
+            lambda A: srec_constant(torch.nn.Linear(5, 5), A, k=5),
+            TypeError,
+            "G's parameter weight has dtype torch.float32 on cpu; it must have A's, torch.float64",
+        ),
         (lambda A: srec_constant(identity, A), ValueError, "k is None and G has no latent_dim"),
         (lambda A: srec_constant(identity, A, k=0), ValueError, "k is 0"),
         (lambda A: srec_constant(identity, A, k=4), ValueError, r"G\(z\) has shape \(128, 4\)"),
