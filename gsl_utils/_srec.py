@@ -58,7 +58,7 @@ def _ratio(A: Tensor, difference: Tensor) -> Tensor:
     """The ratio of each difference, all being of order one."""
     length = difference.norm(dim=-1)
     kept = _batched.forward(A, difference).norm(dim=-1)
-    return torch.where(length > 0, kept / length, torch.full_like(kept, float("inf")))
+    return torch.where(length == 0, torch.inf, kept / length)
 
 
 def srec_constant(
@@ -178,7 +178,8 @@ def _pair_ratio(G: Callable[[Tensor], Tensor], A: Tensor, z: Tensor) -> Tensor:
     difference = x1 - x2
     # Closer than this a ratio is made of rounding errors; the tangents stand for such pairs.
     near = torch.finfo(A.dtype).eps ** 0.5 * (x1.norm(dim=-1) + x2.norm(dim=-1))
-    apart = difference.norm(dim=-1) > near
+    # What has left the numbers has not met: its ratio is NaN, and is seen.
+    apart = ~((difference.norm(dim=-1) <= near) & torch.isfinite(near))
     # A stand-in keeps the gradient of the pairs that have met finite; it is multiplied by zero.
     ratio = _ratio(A, torch.where(apart.unsqueeze(-1), difference, torch.ones_like(difference)))
     return torch.where(apart, ratio, torch.inf)
