@@ -5,16 +5,7 @@ VENV_PYTHON := .venv/bin/python
 SETUP := $(PYTHON) gsl_utils/book/bootstrap.py --extras
 BOOK := $(VENV_PYTHON) -m gsl_utils.book
 PYTEST := $(VENV_PYTHON) -m pytest -n 2 --dist loadfile
-NBVAL := $(PYTEST) --nbval --nbval-sanitize-with tests/nbval_sanitize.cfg book
-BUNDLES := $(CURDIR)/_build/bundles
-
-# One thread each: two that spin against each other on a busy machine are slower than one, and other sums.
-export OMP_NUM_THREADS := 1
-export MKL_NUM_THREADS := 1
-export OPENBLAS_NUM_THREADS := 1
-export OMP_WAIT_POLICY := PASSIVE
-export PYTHONHASHSEED := 0
-unexport MPLBACKEND
+NBVAL := $(PYTEST) --nbval
 
 .DEFAULT_GOAL := help
 # The stages of `make test` are in order, and the first that fails ends it, with -j too.
@@ -40,14 +31,13 @@ check: setup-all ## lint, types, stale pages, the ledger, the environment files 
 	@$(BOOK) check
 
 test-code: setup-all ## unit, property, documentation, notebook and site tests
-	$(PYTEST) --doctest-modules --ignore tests/test_bundle_agreement.py tests gsl_utils benchmarks
+	$(PYTEST) --doctest-modules tests gsl_utils benchmarks
 
 test-pages: setup-all ## execute every page again and compare it with what is committed
-	rm -rf "$(BUNDLES)" && mkdir -p "$(BUNDLES)" && GSL_BUNDLE_DIR="$(BUNDLES)" $(NBVAL)
-	GSL_BUNDLE_DIR="$(BUNDLES)" $(VENV_PYTHON) -m pytest tests/test_bundle_agreement.py
+	$(NBVAL) book
 
-test-portable: setup-all ## the same on torch's plainest arithmetic: rounded text must not change
-	ATEN_CPU_CAPABILITY=default $(NBVAL)
+test-portable: setup-all ## the lessons, and one evidence page in turn, in this machine's own arithmetic: the text must not change
+	BOOK_ARITHMETIC=own $(NBVAL) $$($(BOOK) turn)
 
 execute: setup ## execute the notebooks whose pages are stale
 	@$(BOOK) execute

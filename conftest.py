@@ -1,11 +1,27 @@
-"""Every test runs in the environment of the book's kernels, also those that `pytest --nbval book` starts."""
+"""Every test runs in the environment of the book's kernels, also those that `pytest --nbval book` starts.
+
+Its arithmetic is the book's, unless whoever started the tests wishes another: by BOOK_ARITHMETIC, or by
+setting one of its variables, were it to nothing, as in `MKL_CBWR= make test`.
+"""
 
 import os
+import tempfile
 from pathlib import Path
 
+from gsl_utils.book.arithmetic import CHOICE, wished
 from gsl_utils.book.kernels import environment
 
-for name, value in environment(Path(__file__).parent).items():
+pytest_plugins = ["gsl_utils.book.validation"]
+
+# Handed on to the processes that this one starts, whose variables then say nothing of who wished what.
+os.environ[CHOICE] = wished(os.environ)
+# A user's start-up files must not reach the kernels.
+_PROFILE = tempfile.TemporaryDirectory(prefix="ipython-")
+
+for name, value in {
+    **environment(Path(__file__).parent, arithmetic=os.environ[CHOICE]),
+    "IPYTHONDIR": _PROFILE.name,
+}.items():
     # Set before torch is imported. Not the path: a test of the installed package must not find this folder.
     if name != "PYTHONPATH":
         os.environ.pop(name, None)

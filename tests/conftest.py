@@ -135,7 +135,8 @@ class ToyBook:
         return subprocess.Popen(
             [sys.executable, "-P", "-m", "gsl_utils.book", *words],
             cwd=self.root,
-            env={**os.environ, "PYTHONPATH": str(ROOT), **variables},
+            # What a unit is worth need not be measured for each toy.
+            env={**os.environ, "PYTHONPATH": str(ROOT), "BOOK_UNIT": "0.5", **variables},
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,

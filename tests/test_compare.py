@@ -1,25 +1,28 @@
-"""Two executions of a figure: what counts as agreement, and that a changed value does not."""
+"""Two executions of one output in two arithmetics: what counts as agreement, and what does not."""
 
 from __future__ import annotations
 
-import base64
 import json
 
 import numpy as np
 import pytest
 
-from gsl_utils.book.compare import differences
-from gsl_utils.book.encoding import encode_csv, encode_npz
-from gsl_utils.book.payload import Bundle, from_columns, from_images
+from gsl_utils.book.compare import CLAIM_LINE, differences, figure_differences, picture_differences
+from gsl_utils.book.payload import BUNDLE_MIME, from_columns, from_images
+from gsl_utils.book.record import CLAIM_MIME
 
 DATA = {"m": [10, 20], "error": [1.0, 2e-9], "method": ["omp", "lasso"], "gap": [np.nan, 3.0]}
-TABLE = from_columns("a-line", DATA, profile="quick", seeds=[0])
-IMAGES = from_images("digits", {"x": np.array([[0.0, 200.0], [0.5, 3.0]])}, profile="quick", seeds=[0])
 
 
-def against(tmp_path, **changes):
-    (tmp_path / "a-line.csv").write_text(encode_csv(DATA | changes))
-    return differences(TABLE, tmp_path)
+def table(name="a-line", profile="quick", **changes):
+    return from_columns(name, DATA | changes, profile=profile, seeds=[0])
+
+
+def images(array, name="x"):
+    return from_images("digits", {name: np.array(array)}, profile="quick", seeds=[0])
+
+
+TABLE, IMAGES = table(), images([[0.0, 200.0], [0.5, 3.0]])
 
 
 @pytest.mark.parametrize(
@@ -31,8 +34,8 @@ def against(tmp_path, **changes):
         {"m": [10.0, 20.01]},
     ],
 )
-def test_rounding_is_no_difference(tmp_path, changes):
-    assert against(tmp_path, **changes) == []
+def test_rounding_is_no_difference(changes):
+    assert figure_differences(TABLE, table(**changes)) == []
 
 
 @pytest.mark.parametrize(
@@ -46,31 +49,28 @@ def test_rounding_is_no_difference(tmp_path, changes):
         ({"gap": [np.nan, np.nan]}, "a-line: column gap, row 2: page 3, execution nan"),
     ],
 )
-def test_a_changed_value_is_named_with_column_and_row(tmp_path, changes, message):
-    assert against(tmp_path, **changes) == [message]
+def test_a_changed_value_is_named_with_column_and_row(changes, message):
+    assert figure_differences(TABLE, table(**changes)) == [message]
 
 
-def test_other_columns_or_rows_are_a_difference(tmp_path):
-    (problem,) = against(tmp_path, more=[1, 2])
-    assert "the execution ['m', 'error', 'method', 'gap', 'more']" in problem
-    (problem,) = against(tmp_path, **{key: [*value, value[0]] for key, value in DATA.items()})
+def test_other_columns_rows_names_profiles_or_kinds_are_a_difference():
+    (problem,) = figure_differences(TABLE, table(more=[1, 2]))
+    assert "the execution ('m', 'error', 'method', 'gap', 'more')" in problem
+    (problem,) = figure_differences(TABLE, table(**{key: [*value, value[0]] for key, value in DATA.items()}))
     assert problem == "a-line: the page has 2 rows, the execution 3"
+    (problem,) = figure_differences(TABLE, table(name="another"))
+    assert problem == "a-line: the page has the name a-line, the execution another"
+    (problem,) = figure_differences(TABLE, table(profile="paper"))
+    assert problem == "a-line: the page has the profile quick, the execution paper"
+    lines = from_columns("digits", {"x": [1.0]}, profile="quick", seeds=[0])
+    assert figure_differences(IMAGES, lines) == [
+        "digits: one of page and execution has a table, the other images"
+    ]
 
 
-def test_a_file_that_was_not_written_or_is_torn_is_a_difference(tmp_path):
-    assert differences(TABLE, tmp_path) == ["a-line: the execution wrote no a-line.csv"]
-    (tmp_path / "a-line.csv").write_text("a,b\n1\n")
-    (problem,) = differences(TABLE, tmp_path)
-    assert "a-line.csv cannot be read" in problem
-    (tmp_path / "digits.npz").write_bytes(b"PK")
-    (problem,) = differences(IMAGES, tmp_path)
-    assert "digits.npz cannot be read" in problem
-
-
-def test_many_differences_are_counted(tmp_path):
-    table = from_columns("many", {"x": np.zeros(20) + 1}, profile="quick", seeds=[0])
-    (tmp_path / "many.csv").write_text(encode_csv({"x": np.zeros(20)}))
-    found = differences(table, tmp_path)
+def test_many_differences_are_counted():
+    many = from_columns("many", {"x": np.zeros(20) + 1}, profile="quick", seeds=[0])
+    found = figure_differences(many, from_columns("many", {"x": np.zeros(20)}, profile="quick", seeds=[0]))
     assert len(found) == 6
     assert found[-1] == "many: and 15 more"
 
@@ -85,18 +85,148 @@ def test_many_differences_are_counted(tmp_path):
         ([0.0, 200.0], "digits: array x: shapes: page (2, 2), execution (2,)"),
     ],
 )
-def test_arrays(tmp_path, array, message):
-    (tmp_path / "digits.npz").write_bytes(base64.b64decode(encode_npz({"x": np.array(array)})))
-    assert differences(IMAGES, tmp_path) == ([message] if message else [])
+def test_arrays(array, message):
+    assert figure_differences(IMAGES, images(array)) == ([message] if message else [])
 
 
-def test_other_arrays_are_a_difference(tmp_path):
-    (tmp_path / "digits.npz").write_bytes(base64.b64decode(encode_npz({"y": np.eye(2)})))
-    assert differences(IMAGES, tmp_path) == ["digits: the page has the arrays ['x'], the execution ['y']"]
+def test_other_arrays_are_a_difference():
+    (problem,) = figure_differences(IMAGES, images(np.eye(2), name="y"))
+    assert problem == "digits: the page has the columns ('x',), the execution ('y',)"
 
 
-def test_what_a_bundle_writes_agrees_with_it(tmp_path):
-    gaps = from_images("gaps", {"x": [np.nan, 1.0]}, profile="quick", seeds=[0])
-    for made in (TABLE, IMAGES, gaps):
-        made.write(tmp_path)
-        assert differences(Bundle.from_json(json.dumps(json.loads(made.to_json()))), tmp_path) == []
+SVG = (
+    '<svg><defs><path id="m0123456789" d="M 0 0 L 1 1"/></defs><!-- error -->'
+    '<use xlink:href="#m0123456789" x="10.5" y="20"/><path d="M 0 0 L 5 5 L 10 10"/>'
+    '<image xlink:href="data:image/png;base64,AAAA"/></svg>'
+)
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("m0123456789", "mabcdef0123"),  # a name that is made of coordinates
+        ("L 5 5 ", ""),  # a point in line with its neighbours
+        ('x="10.5"', 'x="11.1"'),
+        ("AAAA", "AAAB"),  # its numbers travel beside it
+    ],
+)
+def test_a_picture_may_differ_by_less_than_a_line(old, new):
+    assert old in SVG
+    assert picture_differences(SVG, SVG.replace(old, new)) == []
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("error", "success", "the execution draws other elements, or writes other words, than the page"),
+        ("<path d", "<line d", "the execution draws other elements, or writes other words, than the page"),
+        ('x="10.5"', 'x="11.5"', "the execution draws 1 points away from the page"),
+        ("L 10 10", "L 10 12", "the execution draws 2 points away from the page"),
+    ],
+)
+def test_a_picture_that_looks_otherwise_is_a_difference(old, new, message):
+    assert picture_differences(SVG, SVG.replace(old, new)) == [message]
+
+
+GLUE = "application/papermill.record/text/plain"
+VALUES = {
+    "slope": "1.0", "slope.low": "0.9", "slope.high": "1.1", "slope.control": "0.5",
+    "slope.control-low": "0.4", "slope.control-high": "0.6", "share": "0.5", "share-low": "0.3",
+    "share-high": "0.7", "mean": "2.0", "worst": "'seed 3'", "slope.verdict": "'reproduced'",
+}  # fmt: skip
+
+
+def glued(**changes):
+    values = VALUES | {key.replace("_", "-"): value for key, value in changes.items()}
+    return [(GLUE, text, name) for name, text in values.items()]
+
+
+@pytest.mark.parametrize(
+    ("name", "near", "far"),
+    [
+        ("slope", "1.009", "1.011"),  # a tenth of the half-width: 0.01
+        ("slope.high", "1.109", "1.111"),
+        ("slope.control", "0.491", "0.489"),
+        ("slope.control-low", "0.409", "0.411"),
+        ("share", "0.519", "0.521"),
+        ("share-low", "0.281", "0.279"),
+        ("mean", "2.00019", "2.00021"),  # no interval: a ten-thousandth
+        ("worst", None, "'seed 4'"),
+        ("slope.verdict", None, "'not settled'"),
+    ],
+)
+def test_values_agree_to_a_tenth_of_their_intervals_half_width(name, near, far):
+    for text, agree in ((near, True), (far, False)):
+        if text is not None:
+            found = differences(
+                glued(), [(GLUE, text if key == name else old, key) for _, old, key in glued()]
+            )
+            assert (found == []) == agree
+            assert agree or found[0].startswith(f"{name}: page {VALUES[name]}, execution {text}")
+
+
+def claim(**changes):
+    fields = {
+        "id": "cs-noise", "n": 8, "unit": "seed", "profile": "quick", "seed": 0, "note": "",
+        "value": {"slope": 1.0}, "low": {"slope": 0.9}, "high": {"slope": 1.1},
+        "control_value": {"slope": 0.0}, "control_low": {"slope": -0.02}, "control_high": {"slope": 0.02},
+    } | changes  # fmt: skip
+    slope = fields["value"] if isinstance(fields["value"], float) else fields["value"].get("slope", 0)
+    line = f"cs-noise: slope = {slope:.3g} [0.9, 1.1]; {fields['n']} seeds, quick profile: reproduced"
+    return [(CLAIM_MIME, json.dumps(fields, sort_keys=True), ""), ("text/plain", line, CLAIM_LINE)]
+
+
+@pytest.mark.parametrize(
+    ("changes", "problem"),
+    [
+        ({"value": {"slope": 1.009}}, None),
+        (
+            {"value": {"slope": 1.02}},
+            "cs-noise slope value: page 1.0, execution 1.02; they may differ by 0.01",
+        ),
+        ({"high": {"slope": 1.12}}, "cs-noise slope high: page 1.1, execution 1.12"),
+        ({"control_value": {"slope": 0.001}}, None),
+        ({"control_value": {"slope": 0.003}}, "cs-noise control slope value: page 0.0, execution 0.003"),
+        ({"value": {"rate": 1.0}}, "cs-noise: the page has the quantities ['slope'], the execution ['rate']"),
+        ({"n": 9}, "cs-noise, n: page 8, execution 9"),
+        ({"control_value": None, "control_low": None, "control_high": None}, "cs-noise: the page has the"),
+    ],
+)
+def test_a_recorded_claim_agrees_to_a_tenth_of_its_half_width(changes, problem):
+    found = differences(claim(), claim(**changes))
+    assert (found == []) if problem is None else found[0].startswith(problem)
+
+
+def test_a_claim_of_one_quantity_agrees_likewise():
+    alone = {"value": 1.0, "low": 1.0, "high": 1.0, "control_value": None, "control_low": None,
+             "control_high": None}  # fmt: skip
+    assert differences(claim(**alone), claim(**alone | {"value": 1.00009})) == []
+    (found,) = differences(claim(**alone), claim(**alone | {"value": 1.0002}))
+    assert found.startswith("cs-noise value: page 1.0, execution 1.0002")
+
+
+def test_another_verdict_is_a_difference():
+    old, (mime, line, name) = claim()
+    (found,) = differences([old, (mime, line, name)], [old, (mime, line.replace("reproduced", "void"), name)])
+    assert "void" in found
+
+
+def test_text_is_the_same_everywhere_and_so_are_kinds_names_and_their_order():
+    page = [("stdout", "3 of 20", ""), ("text/html", "<p>0.5</p>", ""), (GLUE, "1", "a")]
+    assert differences(page, page) == []
+    (found,) = differences(page, [("stdout", "4 of 20", ""), *page[1:]])
+    assert found == "stdout: page '3 of 20', execution '4 of 20'"
+    assert differences(page, [page[0], ("text/html", "<p>0.6</p>", ""), page[2]])
+    assert differences(page, [*page[:2], (GLUE, "1", "b")])[0].startswith("the page has the outputs stdout, ")
+    assert differences(page, page[:2])[0].endswith("the execution stdout, text/html")
+
+
+def test_what_a_figure_shows_is_compared_by_kind():
+    page = [(BUNDLE_MIME, TABLE.to_json(), ""), ("image/svg+xml", SVG, "")]
+    near = [(BUNDLE_MIME, table(error=[1.0009, 2e-9]).to_json(), ""), page[1]]
+    far = [
+        (BUNDLE_MIME, table(error=[1.1, 2e-9]).to_json(), ""),
+        ("image/svg+xml", SVG.replace("error", "x"), ""),
+    ]
+    assert differences(page, near) == []
+    assert len(differences(page, far)) == 2

@@ -16,7 +16,9 @@ for i in range(3):
     sys.stdout.flush()
     time.sleep(0.05)
 """
-SEEDED = "from gsl_utils.metrics import error\nerror(seed), profile"
+SEEDED = (
+    "import time\nfrom gsl_utils.metrics import error  # change me\ntime.sleep(0.3)\nerror(seed), profile"
+)
 # Sets of words come in an order that depends on PYTHONHASHSEED.
 PLACE = """
 import os
@@ -126,7 +128,11 @@ def test_run_times_are_kept_beside_the_pages(executed):
     assert sorted(table) == ["01_noisy", "02_seeded", "03_place"]
     assert 0.15 < table["01_noisy"]["seconds"] < 60
     assert table["01_noisy"]["peak_memory_mib"] > 10
-    assert table["01_noisy"]["cpu_seconds"] > 0
+    # A unit is half a second there.
+    cpu = table["01_noisy"]["cpu_seconds"]
+    assert table["01_noisy"]["units"] == pytest.approx(2 * cpu, abs=0.2)
+    assert [table[stem]["change_me"] is None for stem in sorted(table)] == [True, False, True]
+    assert 0.6 < table["02_seeded"]["change_me"] < 60
 
 
 def test_a_failing_cell_is_named_and_stops_nothing_else(book):

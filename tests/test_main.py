@@ -16,7 +16,7 @@ def test_help_names_every_command_and_imports_none_of_them():
         "print('slow:', sorted(slow))\n"
     )
     shown = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout
-    assert all(f"\n    {name} " in shown for name in COMMANDS)
+    assert all(f"\n    {name}" in shown for name in COMMANDS)
     assert "slow: []" in shown
 
 

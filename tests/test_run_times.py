@@ -14,6 +14,8 @@ def a_run(seconds, **changes):
         **{
             "seconds": seconds,
             "cpu_seconds": 1.0,
+            "units": 2.0,
+            "change_me": 0.1,
             "peak_memory_mib": 100,
             "machine": "m",
             "versions": {},

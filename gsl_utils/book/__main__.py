@@ -15,6 +15,7 @@ __all__ = ["COMMANDS", "main"]
 # is imported only when its command is called: `--help` is quick and no command pays for another's libraries.
 COMMANDS: dict[str, tuple[str, str]] = {
     "execute": ("gsl_utils.book.execute", "execute the notebooks whose pages are stale"),
+    "arithmetic": ("gsl_utils.book.arithmetic", "say whether this machine computes as the pages were made"),
     "status": ("gsl_utils.book.freshness", "say of each page whether it is fresh, and if not, what changed"),
     "check": ("gsl_utils.book.check", "lint, types, stale pages, the ledger and the environment files"),
     "render": ("gsl_utils.book.site.render", "render the pages to the site"),
@@ -22,6 +23,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "claim": ("gsl_utils.book.ledger", "run the page that decides one claim and print its record"),
     "accept": ("gsl_utils.book.accept", "accept a claim's verdict, with a reason"),
     "paper": ("gsl_utils.book.paper", "run one chapter at the papers' scale and store its results"),
+    "turn": ("gsl_utils.book.turn", "name the pages to be tried in this machine's own arithmetic"),
     "seeds": ("gsl_utils.book.reseed", "execute every page with other seeds and compare the verdicts"),
 }
 

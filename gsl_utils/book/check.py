@@ -61,6 +61,7 @@ CHECKS: dict[str, Check] = {
     "figures and their numbers": _module("bundle"),
     "stored results": _module("results"),
     "environment files": _module("environment"),
+    "calls that a processor decides": _module("vendor"),
 }
 
 

@@ -1,55 +1,168 @@
-"""Two executions of one figure: its numbers must agree, to a tolerance that machines need."""
+"""Two executions of one output in two arithmetics: what must be the same, and how near the rest must be.
+
+Text is the same on every machine, verdicts among it. A recorded value agrees to a tenth of the half-width of
+its interval: less than what the seeds leave open, and more than rounding makes of a descent. The numbers of a
+figure and the coordinates of its picture agree to what a reader could see.
+"""
 
 from __future__ import annotations
 
-import base64
+import json
 import math
-from collections.abc import Iterator
-from pathlib import Path
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
 
 import numpy as np
 
+from gsl_utils.book.emit import GLUE_PREFIX
 from gsl_utils.book.encoding import decode_csv, decode_npz
-from gsl_utils.book.payload import Bundle
+from gsl_utils.book.payload import BUNDLE_MIME, Bundle
+from gsl_utils.book.record import CLAIM_MIME
 from gsl_utils.book.rowfile import from_text
 
-__all__ = ["differences"]
+__all__ = [
+    "CLAIM_LINE",
+    "Output",
+    "differences",
+    "figure_differences",
+    "picture_differences",
+    "value_differences",
+]
 
-# Processors round sums differently, and an iteration that stops early magnifies it; this is still far below
-# what a reader sees. The first is relative to the number, the second to the largest one of its column.
-RTOL = 1e-3
-ATOL = 1e-6
+# Of an output's data: a mime type, what it holds, and the name that a bound value has in the output's
+# metadata.
+Output = tuple[str, str, str]
+# The name of the readable line beside a recorded claim.
+CLAIM_LINE = "claim"
+
+SHARE = 0.1  # of the half-width of a value's interval
+RELATIVE = 1e-4  # for a value without an interval
+# Of a figure's numbers: relative to each, and to the largest of its column.
+RTOL, ATOL = 1e-3, 1e-6
+# Of a picture's coordinates, in points: a line is wider.
+POINTS = 0.75
 _SHOWN = 5
+_PARTS = ("value", "low", "high")
+_ENDS = re.compile(r"([.-])(?:control-)?(?:low|high)$|(\.)control$")
+_NUMBER = re.compile(r"-?(?:\d+\.?\d*|\.\d+)(?:e[-+]?\d+)?|inf|nan")
+# Names that matplotlib makes of what they name, and pixels, whose numbers travel beside the picture.
+_MADE = re.compile(r"\b[a-z]{0,4}[0-9a-f]{10}\b|data:image/png;base64,[A-Za-z0-9+/=\s]*")
+_PATH = re.compile(r'( (?:d|points)=")([^"]*)"')
 
 
-def differences(stored: Bundle, folder: Path) -> list[str]:
-    """Say where a figure's numbers in a page differ from those that another execution wrote.
+def differences(ours: Iterable[Output], theirs: Iterable[Output]) -> list[str]:
+    """Say where a cell's outputs of another execution are not those of its page, but for rounding.
 
     Args:
-        stored: The bundle that the page holds.
-        folder: Where the other execution wrote its files, by ``GSL_BUNDLE_DIR``.
+        ours: What the page holds.
+        theirs: What the execution gave, in the same order.
+
+    Returns:
+        One sentence per difference; empty where the two agree.
+    """
+    mine, new = list(ours), list(theirs)
+    if [(kind, name) for kind, _, name in mine] != [(kind, name) for kind, _, name in new]:
+        return [f"the page has the outputs {_listed(mine)}, the execution {_listed(new)}"]
+    glued = {name: text for kind, text, name in mine if kind.startswith(GLUE_PREFIX)}
+    found: list[str] = []
+    for (kind, old, name), (_, text, _) in zip(mine, new, strict=True):
+        if old == text:
+            continue
+        if kind == CLAIM_MIME:
+            found += _claims(json.loads(old), json.loads(text))
+        elif kind == BUNDLE_MIME:
+            found += figure_differences(Bundle.from_json(old), Bundle.from_json(text))
+        elif kind == "image/svg+xml":
+            found += picture_differences(old, text)
+        elif kind.startswith(GLUE_PREFIX):
+            found += value_differences(name, glued, text)
+        elif name == CLAIM_LINE:
+            # The line that says what was recorded: its numbers are compared where they have all their digits.
+            if _NUMBER.sub("#", old) != _NUMBER.sub("#", text):
+                found.append(f"page {old!r}, execution {text!r}")
+        else:
+            found.append(f"{kind}: page {old[:200]!r}, execution {text[:200]!r}")
+    return found
+
+
+def _listed(outputs: Iterable[Output]) -> str:
+    return ", ".join(f"{kind} {name}".strip() for kind, _, name in outputs) or "none"
+
+
+def value_differences(name: str, values: Mapping[str, str], text: str) -> Iterator[str]:
+    """Yield how a bound value differs from what another execution gave.
+
+    Args:
+        name: Its key.
+        values: All values of the page's cell, as their texts; the ends of an interval stand beside its value.
+        text: What the execution gave.
+    """
+    old = values[name]
+    found = _ENDS.search(name)
+    base = name[: found.start()] if found else name
+    mark = (found[1] or found[2]) if found else ""
+    control = "control" in name[len(base) :]
+    slack = 0.0
+    for joint in (mark,) if mark else (".", "-"):
+        ends = [values.get(f"{base}{joint}{'control-' * control}{end}") for end in ("low", "high")]
+        if ends[0] is not None and ends[1] is not None:
+            slack = SHARE * (_number(ends[1]) - _number(ends[0])) / 2
+    yield from _near(name, _number(old), _number(text), slack, old, text)
+
+
+def _near(name: str, old: float, new: float, slack: float, *shown: object) -> Iterator[str]:
+    """Yield that two numbers differ by more than their slack, or, where there is none, than rounding."""
+    allowed = slack if slack > 0 else RELATIVE * abs(old)
+    if not abs(new - old) <= allowed:
+        yield f"{name}: page {shown[0]}, execution {shown[1]}; they may differ by {allowed:.2g}"
+
+
+def _claims(ours: Mapping[str, Any], theirs: Mapping[str, Any]) -> Iterator[str]:
+    numbers = {f"{prefix}{part}" for prefix in ("", "control_") for part in _PARTS}
+    for name in sorted(ours.keys() | theirs.keys()):
+        if name not in numbers and ours.get(name) != theirs.get(name):
+            yield f"{ours['id']}, {name}: page {ours.get(name)}, execution {theirs.get(name)}"
+    for prefix in ("", "control_"):
+        mine, new = ([_by_quantity(record[prefix + part]) for part in _PARTS] for record in (ours, theirs))
+        if [set(part) for part in mine] != [set(part) for part in new]:
+            held = f"the page has the quantities {sorted(mine[0])}, the execution {sorted(new[0])}"
+            yield f"{ours['id']}: {held}"
+            continue
+        for quantity in mine[0]:
+            slack = SHARE * (mine[2][quantity] - mine[1][quantity]) / 2
+            for part, old, now in zip(_PARTS, mine, new, strict=True):
+                name = " ".join(filter(None, (ours["id"], prefix.rstrip("_"), quantity, part)))
+                yield from _near(name, old[quantity], now[quantity], slack, old[quantity], now[quantity])
+
+
+def _by_quantity(held: Any) -> dict[str, float]:
+    return {} if held is None else dict(held) if isinstance(held, Mapping) else {"": held}
+
+
+def figure_differences(ours: Bundle, theirs: Bundle) -> list[str]:
+    """Say where the numbers that a figure was drawn from differ by more than can be seen.
+
+    Args:
+        ours: What the page holds.
+        theirs: What the execution gave.
 
     Returns:
         One sentence per difference, naming figure, column and row, at most five and their count.
     """
-    name = stored.file()[0]
-    path = folder / name
-    if not path.is_file():
-        return [f"{stored.name}: the execution wrote no {name}"]
-    other = path.read_bytes()
-    try:
-        found = list(_tables(stored, other.decode()) if stored.csv is not None else _arrays(stored, other))
-    except ValueError as error:
-        return [f"{stored.name}: {name} cannot be read: {error}"]
-    more = [f"{stored.name}: and {len(found) - _SHOWN} more"] if len(found) > _SHOWN else []
-    return found[:_SHOWN] + more
+    name = ours.name
+    for field in ("name", "profile", "seeds", "columns"):
+        mine, new = getattr(ours, field), getattr(theirs, field)
+        if mine != new:
+            return [f"{name}: the page has the {field} {mine}, the execution {new}"]
+    if (ours.csv is None) != (theirs.csv is None):
+        return [f"{name}: one of page and execution has a table, the other images"]
+    found = list(_tables(ours, theirs) if ours.csv is not None else _arrays(ours, theirs))
+    return found[:_SHOWN] + ([f"{name}: and {len(found) - _SHOWN} more"] if len(found) > _SHOWN else [])
 
 
-def _tables(stored: Bundle, other: str) -> Iterator[str]:
-    ours, theirs = decode_csv(stored.csv or ""), decode_csv(other)
-    if list(ours) != list(theirs):
-        yield f"{stored.name}: the page has the columns {list(ours)}, the execution {list(theirs)}"
-        return
+def _tables(stored: Bundle, other: Bundle) -> Iterator[str]:
+    ours, theirs = decode_csv(stored.csv or ""), decode_csv(other.csv or "")
     lengths = len(next(iter(ours.values()))), len(next(iter(theirs.values())))
     if lengths[0] != lengths[1]:
         yield f"{stored.name}: the page has {lengths[0]} rows, the execution {lengths[1]}"
@@ -73,11 +186,8 @@ def _close(mine: float, new: float, slack: float) -> bool:
     return abs(mine - new) <= slack + RTOL * abs(mine)
 
 
-def _arrays(stored: Bundle, other: bytes) -> Iterator[str]:
-    ours, theirs = decode_npz(stored.npz or ""), decode_npz(base64.b64encode(other).decode())
-    if list(ours) != list(theirs):
-        yield f"{stored.name}: the page has the arrays {list(ours)}, the execution {list(theirs)}"
-        return
+def _arrays(stored: Bundle, other: Bundle) -> Iterator[str]:
+    ours, theirs = decode_npz(stored.npz or ""), decode_npz(other.npz or "")
     for name, array in ours.items():
         new = theirs[name]
         if array.shape != new.shape:
@@ -90,3 +200,28 @@ def _arrays(stored: Bundle, other: bytes) -> Iterator[str]:
             where = tuple(int(index) for index in place)
             mine_new = f"page {array[where]:.6g}, execution {new[where]:.6g}"
             yield f"{stored.name}: array {name}, entry {where}: {mine_new}"
+
+
+def picture_differences(ours: str, theirs: str) -> list[str]:
+    """Say where two pictures differ by more than the width of a line.
+
+    Args:
+        ours: The page's picture, SVG.
+        theirs: The execution's.
+
+    Returns:
+        At most one sentence.
+    """
+    mine, new = (_PATH.sub(_outline, _MADE.sub("#", picture)) for picture in (ours, theirs))
+    if _NUMBER.sub("#", mine) != _NUMBER.sub("#", new):
+        return ["the execution draws other elements, or writes other words, than the page"]
+    pairs = zip(_NUMBER.findall(mine), _NUMBER.findall(new), strict=True)
+    far = max((abs(float(one) - float(two)) for one, two in pairs), default=0.0)
+    return [f"the execution draws {far:.2g} points away from the page"] if far > POINTS else []
+
+
+def _outline(path: re.Match[str]) -> str:
+    """A path by what it covers: matplotlib leaves out points that are in line with their neighbours."""
+    numbers = [float(number) for number in _NUMBER.findall(path[2])]
+    x, y = numbers[::2] or [0.0], numbers[1::2] or [0.0]
+    return f'{path[1]}{min(x)} {max(x)} {min(y)} {max(y)}"'

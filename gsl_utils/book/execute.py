@@ -10,14 +10,16 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any, TextIO
 
+from nbformat import NotebookNode
 from tqdm import tqdm
 
-from gsl_utils.book import freshness, notebooks, run_times
+from gsl_utils.book import arithmetic, freshness, notebooks, run_times
 from gsl_utils.book.dependencies import combined, page_dependencies
-from gsl_utils.book.kernels import Job, Outcome, run_all
+from gsl_utils.book.kernels import Job, Outcome, environment, run_all
 from gsl_utils.book.pages import build_page
 from gsl_utils.book.root import BookError, require_root
 from gsl_utils.book.sources import Sources
+from gsl_utils.book.units import seconds_of_a_unit
 
 __all__ = ["Progress", "add_arguments", "add_workers", "execute", "run"]
 
@@ -106,6 +108,7 @@ def execute(
         depends = page_dependencies(root, stem, sources)
         carried[stem] = {"dependencies": depends, "digest": combined(depends), "parameters": wanted}
     outcomes = []
+    unit = seconds_of_a_unit(environment(root), min(workers, len(jobs))) if jobs else 1.0
     try:
         # An interrupted run closes them, and its kernels are stopped.
         with (
@@ -120,7 +123,7 @@ def execute(
                     notebooks.write(page, notebooks.page_path(root, stem))
                 progress.done(outcome)
     finally:
-        _record_times(root, outcomes)
+        _record_times(root, outcomes, unit)
     return outcomes
 
 
@@ -130,12 +133,14 @@ def _cell_count(root: Path, stems: Iterable[str]) -> int:
     return sum(1 + len(notebooks.code_cells(notebook)) for notebook in found)
 
 
-def _record_times(root: Path, outcomes: Iterable[Outcome]) -> None:
+def _record_times(root: Path, outcomes: Iterable[Outcome], unit: float) -> None:
     machine, versions = run_times.machine(), run_times.versions()
     done = {
         outcome.job.stem: run_times.RunTime(
             seconds=round(outcome.seconds, 1),
             cpu_seconds=None if outcome.cpu_seconds is None else round(outcome.cpu_seconds, 1),
+            units=None if outcome.cpu_seconds is None else round(outcome.cpu_seconds / unit, 1),
+            change_me=_change_me(outcome.executed, unit),
             peak_memory_mib=None if outcome.peak_bytes is None else round(outcome.peak_bytes / 2**20),
             machine=machine,
             versions=versions,
@@ -145,6 +150,14 @@ def _record_times(root: Path, outcomes: Iterable[Outcome]) -> None:
     }
     if done:
         run_times.record(root, done)
+
+
+def _change_me(executed: NotebookNode, unit: float) -> float | None:
+    """Return how long the cell took that a reader is invited to change, in units of wall time."""
+    for cell in notebooks.code_cells(executed):
+        if notebooks.INVITATION in cell.source.lower():
+            return round(cell.metadata["papermill"]["duration"] / unit, 2)
+    return None
 
 
 def add_workers(parser: argparse.ArgumentParser) -> None:
@@ -205,4 +218,6 @@ def run(args: argparse.Namespace) -> int:
     for stem in todo:
         print(f"{stem}: {'; '.join(why.get(stem, ['asked for']))}", flush=True)
     outcomes = execute(root, todo, parameters=parameters, workers=args.workers)
+    if arithmetic.stored(root) and (parts := arithmetic.differing(root, environment(root))):
+        print(f"{arithmetic.sentence(parts)}; to the byte these pages are this machine's only")
     return int(any(outcome.failure for outcome in outcomes))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
 import subprocess
@@ -16,22 +17,30 @@ from typing import Any
 import nbformat
 from nbformat import NotebookNode
 
+from gsl_utils.book import arithmetic as arithmetics
 from gsl_utils.book import notebooks
 
 __all__ = ["Failure", "Job", "Outcome", "environment", "run_all"]
 
 
-def environment(root: Path, threads: int = 1) -> dict[str, str | None]:
-    """Return the variables that every kernel of the book runs under.
+def environment(root: Path, threads: int = 1, arithmetic: str = "book") -> dict[str, str | None]:
+    """Return the variables that every kernel of the book runs under, and every test.
 
     Args:
         root: The book's root; the page imports ``gsl_utils`` from there, whatever else is installed.
         threads: Threads of one kernel.
+        arithmetic: As for ``gsl_utils.book.arithmetic.variables``.
 
     Returns:
         Name to value, or to ``None`` where the variable must not be set.
+
+    Raises:
+        BookError: There is no such arithmetic.
     """
+    matplotlib = importlib.util.find_spec("matplotlib")
+    folders = matplotlib.submodule_search_locations if matplotlib is not None else None
     return {
+        **arithmetics.variables(arithmetic),
         "OMP_NUM_THREADS": str(threads),
         "MKL_NUM_THREADS": str(threads),
         "OPENBLAS_NUM_THREADS": str(threads),
@@ -42,6 +51,7 @@ def environment(root: Path, threads: int = 1) -> dict[str, str | None]:
         # A page shows its warnings and figures as they are, not as this machine's user likes them.
         "PYTHONWARNINGS": None,
         "MPLBACKEND": None,
+        "MATPLOTLIBRC": str(Path(folders[0], "mpl-data", "matplotlibrc")) if folders else None,
     }
 
 
@@ -54,12 +64,14 @@ class Job:
         stem: The notebook's name without its ending.
         parameters: What is injected after the ``parameters`` cell.
         threads: Threads of the kernel.
+        arithmetic: As for ``gsl_utils.book.arithmetic.variables``: pages have the book's.
     """
 
     root: Path
     stem: str
     parameters: Mapping[str, Any]
     threads: int = 1
+    arithmetic: str = "book"
 
 
 @dataclass(frozen=True)
@@ -156,7 +168,10 @@ def _run(
             "parameters": dict(job.parameters),
             "folder": str(folder),
             # An IPython profile of its own: start-up files of the machine's user must not reach the page.
-            "environment": {**environment(job.root, job.threads), "IPYTHONDIR": scratch},
+            "environment": {
+                **environment(job.root, job.threads, job.arithmetic),
+                "IPYTHONDIR": scratch,
+            },
         }
         order.write_text(json.dumps(wanted), encoding="utf-8")
         # The machinery that runs the book may be another than the package that the book's pages import.

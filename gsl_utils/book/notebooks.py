@@ -15,6 +15,7 @@ from gsl_utils.book.root import BookError
 from gsl_utils.book.syntax import parse_cell
 
 __all__ = [
+    "INVITATION",
     "code_cells",
     "default_parameters",
     "notebook_path",
@@ -26,6 +27,9 @@ __all__ = [
     "tagged",
     "write",
 ]
+
+# What stands, in small letters or large, in the cell that a reader is invited to change.
+INVITATION = "change me"
 
 _PARAMETERS = {"profile": str, "seed": int}
 

@@ -7,7 +7,6 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from gsl_utils.book.encoding import encode_csv, encode_npz
@@ -44,20 +43,6 @@ class Bundle:
         if self.csv is not None:
             return f"{self.name}.csv", self.csv.encode()
         return f"{self.name}.npz", base64.b64decode(self.npz or "")
-
-    def write(self, folder: Path) -> Path:
-        """Write the numbers to a folder, which is made when it is not there.
-
-        Args:
-            folder: Where to.
-
-        Returns:
-            The path of the file.
-        """
-        name, content = self.file()
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / name).write_bytes(content)
-        return folder / name
 
     def to_json(self) -> str:
         """Return the bundle as one line of JSON with sorted keys."""

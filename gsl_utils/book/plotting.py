@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any, Literal, cast
 
 import numpy as np
@@ -219,9 +217,7 @@ def show(
 ) -> None:
     """Show a figure in a page together with the numbers it was drawn from, and close it.
 
-    Its caption, alt text and label (the same as ``name``) stand in the cell's metadata. Where the environment
-    variable ``GSL_BUNDLE_DIR`` names a folder, the table or the arrays are also written there, so that two
-    executions can be compared.
+    Its caption, alt text and label (the same as ``name``) stand in the cell's metadata.
 
     Args:
         fig: The figure, at most 6.5 inches wide, all its text legible at 390 px.
@@ -249,9 +245,6 @@ def show(
     svg.thin_labels(fig)
     picture = svg.render(fig, name)
     plt.close(fig)
-    folder = os.environ.get("GSL_BUNDLE_DIR")
-    if folder:
-        bundle.write(Path(folder))
     emit.display({"image/svg+xml": picture, BUNDLE_MIME: bundle.to_json()})
 
 

@@ -28,6 +28,8 @@ class RunTime:
     Args:
         seconds: Wall time, the kernel's start included.
         cpu_seconds: Processor time of the kernel, or ``None`` where the system does not tell.
+        units: The same in units (``gsl_utils.book.units``), which other machines share.
+        change_me: What the cell that a reader is invited to change took, in units; ``None`` without one.
         peak_memory_mib: Largest resident memory of the kernel in MiB, or ``None`` as above.
         machine: The machine, in words.
         versions: Package to version, Python among them.
@@ -35,6 +37,8 @@ class RunTime:
 
     seconds: float
     cpu_seconds: float | None
+    units: float | None
+    change_me: float | None
     peak_memory_mib: float | None
     machine: str
     versions: dict[str, str]

@@ -148,6 +148,8 @@ RUNS = {
     "01_classical_cs": {
         "seconds": 3.21,
         "cpu_seconds": None,
+        "units": 41.8,
+        "change_me": None,
         "peak_memory_mib": 311.9,
         "machine": "Linux <x>",
         "versions": {"python": "3.11.7"},

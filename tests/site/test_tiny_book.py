@@ -209,7 +209,7 @@ def test_an_empty_errata_page_says_so(write_tiny, tmp_path):
 def test_run_times_say_how_long_where_and_with_what(page):
     article = page("made").select_one("article")
     row = [words(cell) for cell in article.select_one("table.book-table tbody tr").find_all(["th", "td"])]
-    assert row == ["01_classical_cs", "3.2 s", "unknown", "312 MiB"]
+    assert row == ["01_classical_cs", "3.2 s", "unknown", "42", "312 MiB"]
     assert "All pages: Linux <x>; python 3.11.7." in words(article)
 
 

@@ -18,12 +18,12 @@ from gsl_utils.book.site.markup import BookDirective, Markup, element
 def amount(value: float | None, unit: str) -> str:
     """Write an amount as a reader wants it: one decimal when it is small, none when it is large.
 
-    >>> amount(3.217, "s"), amount(41.8, "s"), amount(None, "MiB")
-    ('3.2 s', '42 s', 'unknown')
+    >>> amount(3.217, "s"), amount(41.8, ""), amount(None, "MiB")
+    ('3.2 s', '42', 'unknown')
     """
     if value is None:
         return "unknown"
-    return f"{value:.1f} {unit}" if value < 10 else f"{value:.0f} {unit}"
+    return f"{value:.1f} {unit}".rstrip() if value < 10 else f"{value:.0f} {unit}".rstrip()
 
 
 class RunTimes(BookDirective):
@@ -37,13 +37,15 @@ class RunTimes(BookDirective):
         out.html('<div class="scroll-x" tabindex="0" role="region" aria-label="Run times">')
         out.html('<table class="book-table"><thead><tr>')
         out.tag("th", "page", scope="col")
-        for head in ("wall time", "processor time", "largest memory"):
+        for head in ("wall time", "processor time", "units", "largest memory"):
             out.tag("th", head, scope="col", class_="number")
         out.html("</tr></thead><tbody>")
         for stem, run in runs.items():
             link = element("a", href=self.address(f"book/{stem}.html"))
             name = f"{link}{stem}</a>" if f"book/{stem}" in self.env.found_docs else stem
-            amounts = ((run.seconds, "s"), (run.cpu_seconds, "s"), (run.peak_memory_mib, "MiB"))
+            amounts = (
+                (run.seconds, "s"), (run.cpu_seconds, "s"), (run.units, ""), (run.peak_memory_mib, "MiB"),
+            )  # fmt: skip
             numbers = "".join(f'<td class="number">{amount(*pair)}</td>' for pair in amounts)
             out.html(f'<tr><th scope="row">{name}</th>{numbers}</tr>')
         out.html("</tbody></table></div>")
