@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from gsl_utils._linear_fit import pairs
+from gsl_utils._units import unit
 
 __all__ = ["linear_cka"]
 
@@ -47,6 +48,7 @@ def linear_cka(u: Tensor, x: Tensor) -> float:
     u, x = pairs(u, x)
     if len(u) < _FEWEST:
         raise ValueError(f"u has {len(u)} samples; there must be at least {_FEWEST}.")
+    (u, _), (x, _) = unit(u, (0, 1)), unit(x, (0, 1))
     own_u, own_x = _covariance_energy(u, u), _covariance_energy(x, x)
     for name, own, table in (("u", own_u, u), ("x", own_x, x)):
         floor = torch.finfo(table.dtype).eps * table.square().sum(dim=1).mean() ** 2

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from gsl_utils import _checks
+from gsl_utils._units import unit
 
 __all__ = ["linear_r2", "nnlm", "pairs"]
 
@@ -60,6 +61,7 @@ def nnlm(u: Tensor, x: Tensor, *, estimator: str = "affine", normalise: str = "e
             "normalise is 'variance' with estimator 'linear', whose error holds the mean of x and is not "
             "bounded by the variance; it must be 'energy', or estimator must be 'affine'."
         )
+    x, _ = unit(x, (0, 1))
     unexplained = _unexplained(u, x, affine=affine).sum()
     return float(unexplained / _total(x, centred=centred).sum())
 
@@ -92,6 +94,7 @@ def linear_r2(u: Tensor, x: Tensor) -> float:
     1.0
     """
     u, x = pairs(u, x)
+    x, _ = unit(x, 0)
     unexplained = _unexplained(u, x, affine=True)
     return float(1 - (unexplained / _total(x, centred=True, each=True)).mean())
 
@@ -117,6 +120,7 @@ def _unexplained(u: Tensor, x: Tensor, *, affine: bool) -> Tensor:
         raise ValueError(
             f"u has {count} samples of {p} entries; there must be at least {p + 1 + affine}, better {10 * p}."
         )
+    u, _ = unit(u, 0)
     # What the intercept takes is taken out first, so that a large mean costs no digits.
     design = u - u.mean(dim=0) if affine else u
     basis = _orthonormal(design, u, affine=affine)

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 
 import torch
 from torch import Tensor
 
 from gsl_utils import _checks
+from gsl_utils._generator_checks import Trusted, check_generator
 from gsl_utils._jacobian import Generator, Tangents
+from gsl_utils._units import exponent, scaled
 
 __all__ = ["jacobian_variation"]
 
 # How many numbers the derivatives of one block of samples may take.
 _BLOCK = 2**21
+# Below the exponent of every number.
+_LOWEST = -1100
 # Two evaluations of one sample may differ by rounding, by this share of the largest entry and not more.
 _AGREE = 1e-2
 
@@ -46,7 +51,8 @@ def jacobian_variation(
 
     Raises:
         TypeError: An argument has the wrong type, or G(u) another dtype or device than u.
-        ValueError: Shapes do not fit, entries are not finite, G mixes rows, or G is constant at all samples.
+        ValueError: Shapes do not fit, entries are not finite, G mixes rows or is in training mode, or it is
+            constant at all samples or has derivatives that are not finite.
 
     Taught in chapter 7.
 
@@ -54,16 +60,33 @@ def jacobian_variation(
     >>> round(jacobian_variation(torch.relu, u), 1)
     0.5
     """
-    u = _checks.floats("u", u)
+    u = _checks.floats("u", u).detach()
     if u.ndim != 2 or len(u) < 2:
         raise ValueError(f"u has shape {tuple(u.shape)}; it must be (N, p) with at least 2 samples.")
     _checks.random_source(generator)
     forward, size = _shape_of(G, u)
     count = None if directions is None else _checks.integer("directions", directions, 1, size, "min(p, n)")
     along = _directions(size, count, generator, u)
+    with torch.no_grad():  # G's weights are constants
+        return _spread(_derivatives(Trusted(G), u, along, forward=forward), len(u))
+
+
+def _spread(blocks: Iterator[Tensor], samples: int) -> float:
+    """The variance of ``(directions, block, ...)`` over all samples, as a share of the energy."""
     first: Tensor | None = None
-    shifted, squares, energy = torch.zeros((), dtype=u.dtype, device=u.device), 0.0, 0.0
-    for block in _derivatives(G, u, along, forward=forward):
+    shifted, squares, energy, power = torch.zeros(()), 0.0, 0.0, _LOWEST
+    for block in blocks:
+        if not bool(torch.isfinite(block).all()):
+            raise ValueError(
+                "G has a derivative that is NaN or infinite at a sample of u; it must be finite."
+            )
+        # All is counted in units of the largest derivative so far, so that no square leaves the numbers.
+        grown = int(exponent(block, tuple(range(block.ndim)))) - power if bool(block.any()) else 0
+        if grown > 0:
+            first = None if first is None else scaled(first, -grown)
+            shifted, power = scaled(shifted, -grown), power + grown
+            squares, energy = math.ldexp(squares, -2 * grown), math.ldexp(energy, -2 * grown)
+        block = scaled(block, -power)
         # Differences from one sample: an affine G then gives zero and not what rounding leaves of it.
         first = block[:, :1] if first is None else first
         difference = block - first
@@ -72,14 +95,13 @@ def jacobian_variation(
         energy += float(block.square().sum())
     if not energy > 0:
         raise ValueError("G has a derivative of zero at every sample of u; it must not be constant there.")
-    spread = max(squares - float(shifted.square().sum()) / len(u), 0.0)
-    return spread / (len(u) - 1) / (energy / len(u))
+    spread = max(squares - float(shifted.square().sum()) / samples, 0.0)
+    return spread / (samples - 1) / (energy / samples)
 
 
 def _shape_of(G: Generator, u: Tensor) -> tuple[bool, int]:
     """Whether to differentiate forward, and along how many directions; refuses what G must not be."""
-    if not callable(G):
-        raise TypeError(f"G is a {type(G).__name__}; it must be callable: u (N, p) -> x (N, n).")
+    check_generator(G, u, "u")
     with torch.no_grad():
         both, alone = G(u[:2]), G(u[:1])
     if not isinstance(both, Tensor) or both.ndim != 2 or len(both) != 2:
@@ -96,8 +118,9 @@ def _directions(size: int, count: int | None, generator: torch.Generator | None,
     """The directions, one a row."""
     if count is None:
         return torch.eye(size, dtype=like.dtype, device=like.device)
-    drawn = torch.randn(size, count, generator=generator, dtype=like.dtype, device=like.device)
-    return torch.linalg.qr(drawn)[0].mT
+    source = like.device if generator is None else generator.device
+    drawn = torch.randn(size, count, generator=generator, dtype=like.dtype, device=source)
+    return torch.linalg.qr(drawn.to(like.device))[0].mT
 
 
 def _derivatives(G: Generator, u: Tensor, along: Tensor, *, forward: bool) -> Iterator[Tensor]:

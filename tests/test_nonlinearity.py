@@ -274,6 +274,78 @@ def test_poincare_is_an_equality_for_quadratic_maps_only():
     assert odds[1] == pytest.approx(3, abs=0.2)
 
 
+# Units
+
+MEASURES = {
+    "nnlm": nnlm,
+    "nnlm linear": lambda u, x: nnlm(u, x, estimator="linear"),
+    "nnlm variance": lambda u, x: nnlm(u, x, normalise="variance"),
+    "r2": linear_r2,
+    "cka": linear_cka,
+}
+
+
+@pytest.mark.parametrize("name", MEASURES)
+@pytest.mark.parametrize(("dtype", "most"), [(D, 1010), (torch.float32, 115)])
+def test_units_of_powers_of_two_change_no_bit(name, dtype, most):
+    u = normal(60, 3).to(dtype)
+    x = torch.exp(u[:, :2]) + u[:, 1:]
+    for first in (-most, 0, most):
+        for second in (-most, 0, most):
+            assert MEASURES[name](2.0**first * u, 2.0**second * x) == MEASURES[name](u, x)
+
+
+@pytest.mark.parametrize("name", MEASURES)
+@pytest.mark.parametrize(
+    ("dtype", "unit"), [(D, 1e-140), (D, 1e140), (torch.float32, 1e-15), (torch.float32, 1e15)]
+)
+def test_units_of_powers_of_ten_change_rounding_only(name, dtype, unit):
+    u = normal(60, 3).to(dtype)
+    x = torch.exp(u[:, :2]) + u[:, 1:]
+    tight = {D: 1e-10, torch.float32: 1e-4}[dtype]
+    assert MEASURES[name](unit * u, unit * x) == pytest.approx(MEASURES[name](u, x), rel=tight)
+
+
+def test_the_entries_of_u_may_have_units_of_their_own_and_those_of_x_for_r2():
+    u, factor = normal(60, 3), torch.tensor([1e-200, 1.0, 1e200], dtype=D)
+    x = torch.exp(u)
+    assert nnlm(factor * u, x) == pytest.approx(nnlm(u, x), rel=1e-10)
+    assert linear_r2(factor * u, factor.flip(0) * x) == pytest.approx(linear_r2(u, x), rel=1e-10)
+
+
+@pytest.mark.parametrize(("p", "n"), [(3, 7), (7, 3)])
+@pytest.mark.parametrize(("dtype", "most"), [(D, 900), (torch.float32, 90)])
+def test_the_variation_knows_no_unit_of_signals(p, n, dtype, most, monkeypatch):
+    weights = [weight.to(dtype) for weight in (0.3 * normal(p, 16, seed=5), normal(16, n, seed=6))]
+    u = normal(50, p).to(dtype)
+    # In blocks, whose derivatives grow and shrink.
+    u = u * torch.linspace(0.1, 2, 50, dtype=dtype).roll(20).unsqueeze(-1)
+    monkeypatch.setattr("gsl_utils._variation._BLOCK", 7 * 7 * 3)
+    whole = jacobian_variation(lambda u: torch.sinh(u @ weights[0]) @ weights[1], u)
+    for power in (-most, most):
+        unit = 2.0**power
+        assert jacobian_variation(lambda u: torch.sinh(u @ weights[0]) @ (weights[1] * unit), u) == whole  # noqa: B023
+
+
+def test_the_variation_of_derivatives_that_grow_beyond_all_others():
+    # From 0 over 1e-300 to 1e300, in blocks of one sample: the largest is nearly all there is.
+    u = torch.tensor([[-800.0], [-690.0], [0.0], [690.0]], dtype=D)
+    assert jacobian_variation(torch.exp, u) == pytest.approx(1)
+    monkey = pytest.MonkeyPatch()
+    with monkey.context() as patch:
+        patch.setattr("gsl_utils._variation._BLOCK", 1)
+        assert jacobian_variation(torch.exp, u) == pytest.approx(1)
+        assert jacobian_variation(lambda u: 1e-300 * u, u) == 0
+
+
+def test_the_weights_of_a_module_get_no_gradients_and_give_no_warnings():
+    G = torch.nn.Linear(3, 4, dtype=D)
+    assert jacobian_variation(G, U) < 1e-25
+    assert jacobian_variation(torch.nn.Linear(3, 2, dtype=D), U.clone().requires_grad_()) < 1e-25
+    assert G.weight.grad is None
+    assert nnlm(U.clone().requires_grad_(), G(U)) < 1e-25
+
+
 U, X = normal(30, 3), normal(30, 2, seed=1)
 
 
@@ -288,6 +360,10 @@ U, X = normal(30, 3), normal(30, 2, seed=1)
         (U, X[None], ValueError, r"x has shape \(1, 30, 2\); it must be \(N, n\)"),
         (U[:9], X, ValueError, "u has 9 rows and x has 30"),
         (U * math.nan, X, ValueError, "u holds NaN"),
+        (U.half(), X.half(), TypeError, "u has dtype torch.float16; it must be torch.float32 or"),
+        (U, X.to_sparse(), TypeError, "x is a sparse_coo tensor; it must be dense"),
+        (U.to("meta"), X, TypeError, "u is on the device meta"),
+        (U[:0], X[:0], ValueError, r"u is empty: its shape is \(0, 3\)"),
         (U[:3], X[:3], ValueError, "u has 3 samples.*at least"),
         (U, torch.ones_like(X), ValueError, "x (is|has the) constant"),
     ],
@@ -339,6 +415,24 @@ def test_r2_names_the_constant_entry():
         (lambda u: u.sum(), U, {}, ValueError, r"G gives \(\) for u of shape \(2, 3\)"),
         (lambda u: (u, u), U, {}, ValueError, "G gives tuple"),
         (lambda u: u.float(), U, {}, TypeError, "they must be the same"),
+        (lambda u: u.half(), U, {}, TypeError, r"G\(u\) has dtype torch.float16; it must be"),
+        (lambda u: u * math.nan, U, {}, ValueError, r"G\(u\) holds NaN"),
+        (
+            lambda u: torch.where(u > 1, math.nan, 1.0) * u,
+            U.sort(0).values,
+            {},
+            ValueError,
+            "derivative that is NaN",
+        ),
+        (torch.nn.BatchNorm1d(3, dtype=D), U, {}, ValueError, r"in training mode, .*: call G\.eval\(\)"),
+        (
+            torch.nn.Linear(3, 3),
+            U,
+            {},
+            TypeError,
+            "G's parameter weight has dtype torch.float32 on cpu; it must have u's",
+        ),
+        (torch.sin, U.bfloat16(), {}, TypeError, "u has dtype torch.bfloat16"),
         (lambda u: u - u.mean(0), U, {}, ValueError, "its rows must not see each other"),
         (lambda u: 0 * u, U, {}, ValueError, "G has a derivative of zero"),
         (torch.sin, U, {"directions": 4}, ValueError, "directions is 4; it must be between 1 and 3"),
