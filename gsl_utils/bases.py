@@ -34,8 +34,8 @@ def dct_basis(
         its coefficients are ``x @ Psi``. Atoms are ordered by frequency, by rows.
 
     Raises:
-        TypeError: A length is not an integer, or ``dtype`` is not a floating-point type.
-        ValueError: ``shape`` has neither one nor two positive lengths.
+        TypeError: A length is not an integer, or ``dtype`` is not float32 or float64.
+        ValueError: ``shape`` has neither one nor two positive lengths, or the device is not there.
 
     Ahmed, Natarajan and Rao (1974). Taught in chapter 1.
 
@@ -45,6 +45,7 @@ def dct_basis(
     """
     lengths = _lengths(shape)
     _checks.floating_dtype("dtype", dtype)
+    device = _checks.device("device", device)
     basis = torch.ones(1, 1, dtype=torch.float64)
     for length in lengths:
         basis = torch.kron(basis, _cosines(length))
@@ -74,9 +75,9 @@ def wavelet_basis(
         coefficients are ``x @ Psi``. Atoms are ordered from coarse to fine.
 
     Raises:
-        TypeError: A length is not an integer, or ``dtype`` is not a floating-point type.
-        ValueError: ``shape`` has neither one nor two even lengths, or the wavelet is unknown, not
-            orthogonal, or longer than the signal.
+        TypeError: A length is not an integer, or ``dtype`` is not float32 or float64.
+        ValueError: ``shape`` has neither one nor two even lengths, the wavelet is unknown, not orthogonal, or
+            longer than the signal, or the device is not there.
         ImportError: PyWavelets, of the ``book`` extra, is not installed.
 
     Mallat (1989); Daubechies (1988). Taught in chapter 1.
@@ -87,6 +88,7 @@ def wavelet_basis(
     """
     lengths = _lengths(shape)
     _checks.floating_dtype("dtype", dtype)
+    device = _checks.device("device", device)
     halvings = min((length & -length).bit_length() - 1 for length in lengths)
     if halvings == 0:
         raise ValueError(f"shape is {lengths}; every length must be even, so that it can be halved.")

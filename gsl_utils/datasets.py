@@ -73,8 +73,8 @@ def load(
         Images ``(n, height * width)`` and labels ``(n,)`` of dtype int64.
 
     Raises:
-        ValueError: The name or the split is unknown, ``n`` is out of range, or a file is not the published
-            one.
+        ValueError: The name or the split is unknown, ``n`` is out of range, the device is not there, or a
+            file is not the published one.
         FileNotFoundError: MNIST or Fashion-MNIST is neither in the folder that the environment variable
             ``GSL_DATA_DIR`` names (as ``mnist/train-images-idx3-ubyte.gz`` and so on) nor in the user's
             cache.
@@ -90,6 +90,7 @@ def load(
     _checks.choice("name", name, NAMES)
     _checks.choice("split", split, ("train", "test"))
     _checks.floating_dtype("dtype", dtype)
+    device = _checks.device("device", device)
     if n is not None:
         _checks.integer("n", n, 1)
     if name == "digits":

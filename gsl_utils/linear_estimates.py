@@ -1,4 +1,7 @@
-"""Estimates of a signal that are linear in its measurements: what every non-linear method must beat."""
+"""Estimates of a signal that are linear in its measurements: what every non-linear method must beat.
+
+They take what they are given as constants: no result carries a graph.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,7 @@ import torch
 from torch import Tensor
 
 from gsl_utils import _batched, _checks
+from gsl_utils._units import scaled, unit
 
 __all__ = ["affine_fit", "affine_lmmse", "least_norm"]
 
@@ -24,7 +28,7 @@ def least_norm(A: Tensor, y: Tensor) -> Tensor:
 
     Raises:
         TypeError: The tensors are not floats of one dtype on one device.
-        ValueError: Shapes do not fit, or entries are not finite.
+        ValueError: Shapes do not fit, entries are not finite, or the estimate is beyond the largest number.
 
     Taught in chapter 6.
 
@@ -32,7 +36,9 @@ def least_norm(A: Tensor, y: Tensor) -> Tensor:
     tensor([1.0000, 1.0000])
     """
     A, y, _ = _checks.linear_system("A", A, "y", y, "rows")
-    return _batched.forward(torch.linalg.pinv(A), y)
+    (A, above), (y, beyond) = unit(A.detach(), (-2, -1)), unit(y.detach(), -1)
+    x = _batched.forward(torch.linalg.pinv(A), y)
+    return _checks.representable("the estimate", scaled(x, beyond - above.squeeze(-1)))
 
 
 def affine_fit(u: Tensor, x: Tensor) -> tuple[Tensor, Tensor]:
@@ -49,7 +55,8 @@ def affine_fit(u: Tensor, x: Tensor) -> tuple[Tensor, Tensor]:
 
     Raises:
         TypeError: The tensors are not floats of one dtype on one device.
-        ValueError: Shapes do not fit, entries are not finite, or there are too few pairs.
+        ValueError: Shapes do not fit, entries are not finite, there are too few pairs, or the map is beyond
+            the largest number.
 
     Taught in chapters 6 and 7.
 
@@ -58,17 +65,31 @@ def affine_fit(u: Tensor, x: Tensor) -> tuple[Tensor, Tensor]:
     >>> round(float(M), 4), round(float(c), 4)
     (3.0, 1.0)
     """
-    u, x = _checks.signals("u", u, "q"), _checks.signals("x", x)
-    _checks.same_kind(u=u, x=x)
-    if u.ndim != 2 or x.ndim != 2 or len(u) != len(x):
+    M, c, inside, outside = _fit("u", u, "x", x)
+    return (
+        _checks.representable("M", scaled(M, outside - inside)),
+        _checks.representable("c", scaled(c, outside.squeeze(-1))),
+    )
+
+
+def _fit(u_name: str, u: object, x_name: str, x: object) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """The map between u and x over powers of two, ``(1, 1)``, and the exponents of these."""
+    inputs, outputs = _checks.signals(u_name, u, "q").detach(), _checks.signals(x_name, x).detach()
+    _checks.same_kind(**{u_name: inputs, x_name: outputs})
+    if inputs.ndim != 2 or outputs.ndim != 2 or len(inputs) != len(outputs):
         raise ValueError(
-            f"u has shape {tuple(u.shape)} and x has {tuple(x.shape)}; they must be (N, q) and (N, n)."
+            f"{u_name} has shape {tuple(inputs.shape)} and {x_name} has {tuple(outputs.shape)}; they must be "
+            "(N, q) and (N, n)."
         )
-    if len(u) <= u.shape[1]:
-        raise ValueError(f"u has {len(u)} rows of {u.shape[1]} entries; it must have more rows than entries.")
-    centre, mean = u.mean(0), x.mean(0)
-    M = (torch.linalg.pinv(u - centre) @ (x - mean)).mT
-    return M, mean - M @ centre
+    if len(inputs) <= inputs.shape[1]:
+        raise ValueError(
+            f"{u_name} has {len(inputs)} rows of {inputs.shape[1]} entries; it must have more rows than "
+            "entries."
+        )
+    (inputs, inside), (outputs, outside) = unit(inputs, (0, 1)), unit(outputs, (0, 1))
+    centre, mean = inputs.mean(0), outputs.mean(0)
+    M = (torch.linalg.pinv(inputs - centre) @ (outputs - mean)).mT
+    return M, mean - M @ centre, inside, outside
 
 
 def affine_lmmse(y_train: Tensor, x_train: Tensor, y: Tensor) -> Tensor:
@@ -88,7 +109,8 @@ def affine_lmmse(y_train: Tensor, x_train: Tensor, y: Tensor) -> Tensor:
 
     Raises:
         TypeError: The tensors are not floats of one dtype on one device.
-        ValueError: Shapes do not fit, entries are not finite, or there are too few pairs.
+        ValueError: Shapes do not fit, entries are not finite, there are too few pairs, or an estimate is
+            beyond the largest number.
 
     Taught in chapter 6.
 
@@ -97,12 +119,13 @@ def affine_lmmse(y_train: Tensor, x_train: Tensor, y: Tensor) -> Tensor:
     >>> affine_lmmse(y_train, x_train, torch.tensor([3.0])).round(decimals=4)
     tensor([ 3., -2.])
     """
-    M, c = affine_fit(y_train, x_train)
-    y = _checks.signals("y", y, "m")
+    M, c, inside, outside = _fit("y_train", y_train, "x_train", x_train)
+    y = _checks.signals("y", y, "m").detach()
     _checks.same_kind(y_train=y_train, y=y)
     if y.shape[-1] != M.shape[1]:
         raise ValueError(
             f"y has shape {tuple(y.shape)} and y_train has {tuple(y_train.shape)}; they must "
             "have the same last dimension."
         )
-    return y @ M.mT + c
+    estimate = scaled(scaled(y, -inside.squeeze()) @ M.mT + c, outside.squeeze())
+    return _checks.representable("the estimate", estimate)

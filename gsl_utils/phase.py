@@ -87,7 +87,7 @@ def weak_threshold(delta: Tensor) -> Tensor:
 
 
 def _shares(name: str, value: object, *, closed: bool) -> Tensor:
-    tensor = _checks.floats(name, value)
+    tensor = _checks.floats(name, value).detach()
     if tensor.dtype != torch.float64:
         raise TypeError(f"{name} has dtype {tensor.dtype}; it must be torch.float64.")
     low, high = float(tensor.min()), float(tensor.max())

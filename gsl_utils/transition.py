@@ -10,6 +10,7 @@ from torch import Tensor
 
 from gsl_utils import _checks
 from gsl_utils._null_space import NullSpace
+from gsl_utils._units import unit
 from gsl_utils.sparse import basis_pursuit
 
 __all__ = ["fewest_measurements", "l1_recovers", "largest_sparsity"]
@@ -141,7 +142,7 @@ def fewest_measurements(A: Tensor, x: Tensor) -> Tensor:
 
 
 def _same_leading(A: object, x: object, name: str = "x") -> tuple[Tensor, Tensor]:
-    matrices, signals = _checks.matrix("A", A), _checks.floats(name, x)
+    matrices, signals = _checks.matrix("A", A).detach(), _checks.floats(name, x).detach()
     for label, tensor in (("A", matrices), (name, signals)):
         if tensor.dtype != torch.float64:
             raise TypeError(f"{label} has dtype {tensor.dtype}; it must be torch.float64.")
@@ -150,7 +151,8 @@ def _same_leading(A: object, x: object, name: str = "x") -> tuple[Tensor, Tensor
     if signals.dim() != matrices.dim() or signals.shape[:-2] != leading or signals.shape[-1] != n:
         expected = "(" + ", ".join(map(str, (*leading, "signals", n))) + ")"
         raise ValueError(f"{name} has shape {tuple(signals.shape)}; it must have {expected}, to go with A.")
-    return matrices, signals
+    # Null spaces have no units, nor has recovery.
+    return unit(matrices, (-2, -1))[0], unit(signals, -1)[0]
 
 
 def _boundary(recovered: Callable[[Tensor], Tensor], good: Tensor, bad: Tensor) -> Tensor:

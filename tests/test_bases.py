@@ -83,3 +83,15 @@ def test_says_which_package_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(__import__("sys").modules, "pywt", None)
     with pytest.raises(ImportError, match="PyWavelets"):
         wavelet_basis((8, 8))
+
+
+@pytest.mark.parametrize("basis", [dct_basis, wavelet_basis])
+def test_devices_and_dtypes_that_are_not_there_are_named(basis):
+    for device in ("nonsense", "cuda:99"):
+        with pytest.raises(ValueError, match=f"device is '{device}'; it must be a device of this machine"):
+            basis((4,), device=device)
+    with pytest.raises(ValueError, match="device is 'meta', which holds no numbers"):
+        basis((4,), device=torch.device("meta"))
+    with pytest.raises(TypeError, match=r"dtype is torch\.float16; it must be torch\.float32 or"):
+        basis((4,), dtype=torch.float16)
+    assert basis((4,), device="cpu").device.type == "cpu"

@@ -225,3 +225,11 @@ def test_the_first_digits_of_mnist():
 def test_bad_arguments_are_named(call, kind, words):
     with pytest.raises(kind, match=words):
         call()
+
+
+def test_devices_and_dtypes_that_are_not_there_are_named():
+    for device, words in [("nonsense", "it must be a device of this"), ("meta", "which holds no numbers")]:
+        with pytest.raises(ValueError, match=f"device is '{device}'.* {words}"):
+            datasets.load("digits", device=device)
+    with pytest.raises(TypeError, match=r"dtype is torch\.float16; it must be torch\.float32 or"):
+        datasets.load("digits", dtype=torch.float16)

@@ -64,3 +64,46 @@ def test_the_estimates_name_bad_input():
         least_norm(normal(2, 4), normal(3))
     with pytest.raises(ValueError, match=r"y has shape \(3,\) and y_train has \(9, 2\)"):
         affine_lmmse(normal(9, 2), normal(9, 4), normal(3))
+    with pytest.raises(ValueError, match=r"y_train has shape \(9, 2\) and x_train has \(8, 4\)"):
+        affine_lmmse(normal(9, 2), normal(8, 4), normal(2))
+    with pytest.raises(TypeError, match=r"A has dtype torch\.float16; it must be torch\.float32 or"):
+        least_norm(normal(2, 4).half(), normal(2).half())
+    with pytest.raises(TypeError, match="x is a sparse_coo tensor; it must be dense"):
+        affine_fit(normal(9, 2), normal(9, 4).to_sparse())
+    with pytest.raises(TypeError, match="y is on the device meta"):
+        affine_lmmse(normal(9, 2), normal(9, 4), normal(2).to("meta"))
+    with pytest.raises(ValueError, match=r"y is empty: its shape is \(0, 2\)"):
+        least_norm(normal(3, 2, 4), normal(0, 2))
+
+
+@pytest.mark.parametrize("unit", [2.0**-1000, 2.0**-460, 2.0**460, 2.0**1000])
+@pytest.mark.parametrize("other", [2.0**-6, 2.0**6])
+def test_units_of_powers_of_two_change_no_bit(unit, other):
+    A, y, u, x = normal(3, 3, 6), normal(3, 3, seed=1), normal(9, 2, seed=2), normal(9, 4, seed=3)
+    inner, outer = unit, unit / other  # their quotient is a number
+    assert torch.equal(least_norm(inner * A, outer * y), least_norm(A, y) * outer / inner)
+    assert torch.equal(least_norm(A, outer * y), least_norm(A, y) * outer)
+    M, c = affine_fit(u, x)
+    big_M, big_c = affine_fit(inner * u, outer * x)
+    assert torch.equal(big_M, M / other)
+    assert torch.equal(big_c, outer * c)
+    for given in (normal(2, seed=4), normal(5, 2, seed=4), normal(2, 3, 2, seed=4)):
+        found = affine_lmmse(inner * u, outer * x, inner * given)
+        assert torch.equal(found, outer * affine_lmmse(u, x, given))
+
+
+def test_the_estimate_may_be_a_number_where_the_map_is_none():
+    u, x, y = normal(9, 2), normal(9, 4, seed=1), normal(2, seed=2)
+    torch.testing.assert_close(affine_lmmse(1e-200 * u, 1e200 * x, 1e-200 * y), 1e200 * affine_lmmse(u, x, y))
+    with pytest.raises(ValueError, match=r"M is too large for torch\.float64"):
+        affine_fit(1e-200 * u, 1e200 * x)
+    with pytest.raises(ValueError, match=r"the estimate is too large for torch\.float64"):
+        affine_lmmse(1e-200 * u, 1e200 * x, 1e200 * y)
+    with pytest.raises(ValueError, match=r"the estimate is too large for torch\.float64"):
+        least_norm(1e-200 * normal(2, 2), 1e200 * normal(2))
+
+
+def test_estimates_carry_no_graph():
+    A, y, x = normal(5, 4).requires_grad_(), normal(9, 5).requires_grad_(), normal(9, 4).requires_grad_()
+    found = [least_norm(A, y), *affine_fit(y, x), affine_lmmse(y, x, y)]
+    assert not any(value.requires_grad for value in found)

@@ -107,3 +107,15 @@ def test_bad_input(function: object) -> None:
 def test_zero_measurements_have_no_threshold() -> None:
     with pytest.raises(ValueError, match=r"delta ranges from 0\.0"):
         weak_threshold(tensor(0.0))
+
+
+@pytest.mark.parametrize("curve", [l1_statistical_dimension, weak_threshold])
+def test_curves_carry_no_graph_and_refuse_what_is_no_dense_double(curve):
+    share = torch.tensor([0.2, 0.5], dtype=torch.float64)
+    assert not curve(share.clone().requires_grad_()).requires_grad
+    for bad, words in [
+        (share.half(), "has dtype torch.float16"),
+        (share.to_sparse(), "is a sparse_coo tensor"),
+    ]:
+        with pytest.raises(TypeError, match=words):
+            curve(bad)

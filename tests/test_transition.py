@@ -146,3 +146,26 @@ def test_bad_input() -> None:
         largest_sparsity(A, order, x * 0)
     with pytest.raises(ValueError, match="fewer rows than columns"):
         largest_sparsity(draw(0, 6, 6), order, x)
+
+
+@pytest.mark.parametrize("unit", [2.0**-1000, 1e-140, 1e140, 2.0**1000])
+def test_recovery_knows_no_unit(unit):
+    source = torch.Generator().manual_seed(0)
+    A = torch.randn(12, 24, generator=source, dtype=torch.float64)
+    signs = torch.randn(6, 24, generator=source, dtype=torch.float64)
+    order = torch.stack([torch.randperm(24, generator=source) for _ in range(6)])
+    x = signs * (torch.rand(6, 24, generator=source) < 0.2)
+    x[0] = 0
+    expected = l1_recovers(A, x)
+    assert expected.any()
+    assert torch.equal(l1_recovers(unit * A, x), expected)
+    assert torch.equal(l1_recovers(A, unit * x), expected)
+    assert torch.equal(largest_sparsity(unit * A, order, unit * signs), largest_sparsity(A, order, signs))
+    assert torch.equal(fewest_measurements(unit * A, unit * x[1:]), fewest_measurements(A, x[1:]))
+
+
+def test_a_learned_matrix_is_a_constant():
+    A = torch.nn.Parameter(torch.eye(3, dtype=torch.float64)[:2])
+    assert l1_recovers(A, torch.eye(3, dtype=torch.float64)).tolist() == [True, True, False]
+    with pytest.raises(TypeError, match="A is a sparse_coo tensor; it must be dense"):
+        l1_recovers(A.detach().to_sparse(), torch.eye(3, dtype=torch.float64))
