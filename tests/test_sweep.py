@@ -76,6 +76,16 @@ def test_numpy_and_torch_scalars_are_plain_in_rows():
     assert {key: row[key] for key in "abc"} == {"a": 0.5, "b": 2, "c": True}
 
 
+def test_seeds_and_values_may_come_from_anything_that_lists_them():
+    rows = sweep(lambda a, seed: {"sum": a + seed}, {"a": (i for i in (1, 2))}, iter([3, 4]))
+    assert [row["sum"] for row in rows] == [4, 5, 5, 6]
+
+
+def test_what_cannot_be_called_is_refused():
+    with pytest.raises(TypeError, match="fn is 3; it must be callable"):
+        sweep(3, {"m": [1]}, [0])
+
+
 # The store
 
 
@@ -253,6 +263,16 @@ def test_results_in_another_order_are_the_same_row():
         ({"m": [1, 1]}, [0], {}, ValueError, "twice"),
         ({"m": [1]}, [0, 0], {}, ValueError, "twice"),
         ({"m": [1]}, [], {}, ValueError, "seeds is empty"),
+        ({"m": [1]}, 3, {}, TypeError, r"seeds is 3; it must be a list or the like, such as range\(3\)"),
+        ({"m": [1]}, "012", {}, TypeError, "seeds is '012'; it must be a list"),
+        ({"m": [1]}, None, {}, TypeError, "seeds is None; it must be a list"),
+        ({"m": [1]}, np.array(3), {}, TypeError, r"seeds is array\(3\); it must be a list"),
+        ("omp", [0], {}, TypeError, "grid is 'omp'; it must be a list or the like, such as"),
+        (3, [0], {}, TypeError, "grid is 3; it must be a list or the like"),
+        (["omp"], [0], {}, TypeError, "grid holds 'omp'; each of its points must be a mapping"),
+        ({"method": "omp"}, [0], {}, TypeError, r"grid's method is 'omp'; it must .* such as \['omp'\]"),
+        ({"m": 10}, [0], {}, TypeError, r"grid's m is 10; it must be a list .* such as \[10\]"),
+        ({"m": {"a": 1}}, [0], {}, TypeError, "grid's m is {'a': 1}; it must be a list"),
         ({"m": [1]}, [0.5], {}, TypeError, "seeds holds 0.5"),
         ({"m": [1]}, [True], {}, TypeError, "seeds holds True"),
         ({"m": [[1]]}, [0], {}, TypeError, "grid has m="),

@@ -98,7 +98,8 @@ def sweep(
         seeds, whatever order they were computed in.
 
     Raises:
-        TypeError: A setting or seed is not a number, boolean or word.
+        TypeError: A setting or seed is not a number, boolean or word, or ``fn``, ``grid`` or ``seeds`` is
+            something else altogether, such as one value in place of a list.
         ValueError: An empty grid, points with other settings, a repeated point or seed, or a bad ``n_jobs``.
         RowFileError: The store holds another sweep, or was edited.
         ConnectionError: No scheduler answers.
@@ -107,6 +108,8 @@ def sweep(
     >>> sweep(lambda m, seed: {"error": seed / m}, {"m": [10, 20]}, seeds=[1])
     [{'m': 10, 'seed': 1, 'error': 0.1}, {'m': 20, 'seed': 1, 'error': 0.05}]
     """
+    if not callable(fn):
+        raise TypeError(f"fn is {fn!r}; it must be callable")
     points = _points(grid, seeds)
     if isinstance(n_jobs, bool) or not isinstance(n_jobs, int) or n_jobs == 0 or n_jobs < -1:
         raise ValueError(f"n_jobs is {n_jobs!r}; it must be a number of processes, or -1 for all cores")
@@ -138,9 +141,14 @@ def sweep(
 def _points(grid: Grid, seeds: Sequence[int]) -> dict[tuple[str, ...], dict[str, Any]]:
     """Return every point with its seed, by the text that identifies it in a store."""
     if isinstance(grid, Mapping):
-        settings = [dict(zip(grid, values, strict=True)) for values in itertools.product(*grid.values())]
+        columns = [_listed(f"grid's {name}", values, f"[{values!r}]") for name, values in grid.items()]
+        settings = [dict(zip(grid, values, strict=True)) for values in itertools.product(*columns)]
     else:
-        settings = [dict(point) for point in grid]
+        listed = _listed("grid", grid, '{"m": [10, 20]}')
+        if stray := [point for point in listed if not isinstance(point, Mapping)]:
+            raise TypeError(f"grid holds {stray[0]!r}; each of its points must be a mapping of settings")
+        settings = [dict(point) for point in listed]
+    seeds = _listed("seeds", seeds, "range(3)")
     if not settings:
         raise ValueError("grid has no point; it must have at least one value for each setting")
     names = list(settings[0])
@@ -160,6 +168,16 @@ def _points(grid: Grid, seeds: Sequence[int]) -> dict[tuple[str, ...], dict[str,
             raise ValueError(f"grid and seeds hold {full} twice; each point must be there once")
         points[key] = full
     return points
+
+
+def _listed(name: str, values: Any, example: str) -> list[Any]:
+    """Several values; one alone would be taken apart, or be none, and a word is one."""
+    if isinstance(values, str | bytes | Mapping) or not hasattr(values, "__iter__"):
+        raise TypeError(f"{name} is {values!r}; it must be a list or the like, such as {example}")
+    try:
+        return list(values)
+    except TypeError:  # an array without dimensions says so only now
+        raise TypeError(f"{name} is {values!r}; it must be a list or the like, such as {example}") from None
 
 
 def _text(where: str, name: str, value: Any) -> str:
