@@ -8,6 +8,7 @@ from torch import Tensor
 from gsl_utils import _batched, _checks
 from gsl_utils._interior_point import MOST_STEPS, InteriorPoint
 from gsl_utils._result import Recovery
+from gsl_utils._system import System
 from gsl_utils._thresholds import shrink
 
 __all__ = ["basis_pursuit"]
@@ -64,21 +65,18 @@ def basis_pursuit(A: Tensor, y: Tensor, *, tol: float = 1e-6, max_iter: int = 30
     >>> [round(entry, 6) for entry in found.x.tolist()], bool(found.converged)
     ([0.0, 0.0, 2.0], True)
     """
-    A, y, batch = _checks.linear_system("A", A, "y", y, "rows")
+    system = System.of(A, y)
     tol = _checks.real("tol", tol, above=0.0)
     max_iter = _checks.integer("max_iter", max_iter, 1)
-    flat_a, flat_y = _batched.flatten(A, y, batch)
-    Q, b, feasible = _orthonormal_rows(flat_a, flat_y)
-    best = _Best(Q, b, max(_EXACT, _ROUNDINGS * torch.finfo(y.dtype).eps))
+    Q, b, feasible = _orthonormal_rows(system.A, system.y)
+    best = _Best(Q, b, max(_EXACT, _ROUNDINGS * torch.finfo(system.y.dtype).eps))
     left = _split(best, min(_SPLITTING_STEPS, max_iter))
     if max_iter > _SPLITTING_STEPS and len(left):
         for part in left.split(max(1, _batched.ENTRIES // Q.shape[-1] // Q.shape[-2])):
             _follow_path(best, part, max_iter - _SPLITTING_STEPS)
     gap = torch.where(feasible, best.gap, torch.inf)
-    converged = gap <= tol * best.objective
-    x = best.x.to(y.dtype).reshape(*batch, A.shape[-1])
-    objective, gap = (value.to(y.dtype).reshape(batch) for value in (best.objective, gap))
-    return Recovery(x, x, objective, best.n_iter.reshape(batch), converged.reshape(batch), gap)
+    power = system.y_power - system.A_power
+    return system.recovery(best.x, best.objective, power, best.n_iter, gap <= tol * best.objective, gap)
 
 
 def _orthonormal_rows(A: Tensor, y: Tensor) -> tuple[Tensor, Tensor, Tensor]:

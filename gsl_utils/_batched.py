@@ -18,6 +18,8 @@ __all__ = [
     "support_indices",
 ]
 
+# A pivot of at most so many roundings of its column says that the column depends on those before it.
+_ROUNDINGS = 100
 # How many numbers a temporary array may hold; a batch that needs more is worked on in pieces.
 ENTRIES = 2**23
 
@@ -120,6 +122,35 @@ def least_squares(A: Tensor, y: Tensor, support: Tensor) -> Tensor:
     for piece in pieces(support, A.shape[-2]):
         indices, real = support_indices(support[piece])
         columns = gather_columns(rows(A, piece), indices, real)
-        values = NormalEquations(columns, real).solve((columns @ y[piece].unsqueeze(-1)).squeeze(-1))
-        x[piece] = x[piece].scatter_add(-1, indices, values)
+        x[piece] = x[piece].scatter_add(-1, indices, _fit(columns, y[piece], real))
     return x
+
+
+def _fit(columns: Tensor, y: Tensor, real: Tensor) -> Tensor:
+    """The coefficients ``(N, p)`` of the nearest combination of each signal's columns, by QR.
+
+    Two columns at a distance d cost log(1 / d) digits, where normal equations cost twice as many. ``columns
+    (N, p, m)`` and ``real (N, p)`` are those of ``gather_columns``, padded at the end.
+    """
+    width, m = columns.shape[1:]
+    eps = torch.finfo(y.dtype).eps
+    # With y for a last column, that of R is Q'y: Q itself is not needed. Below R is what Q is made from.
+    R = torch.geqrf(torch.cat([columns, y.unsqueeze(1)], dim=1).mT)[0]
+    # Padding, and columns beyond the number of rows, have no pivot.
+    R = torch.nn.functional.pad(R, (0, 0, 0, max(0, width - m)))
+    factor, right = R[:, :width, :width], R[:, :width, width] * real
+    pivots = factor.diagonal(dim1=-2, dim2=-1)
+    independent = pivots.abs() > _ROUNDINGS * eps * columns.norm(dim=-1)
+    pivots.masked_fill_(~independent, 1)
+    w = torch.linalg.solve_triangular(factor, right.unsqueeze(-1), upper=True)
+    # What the columns still see of the residual is the rounding of Q'y: R takes most of it away.
+    seen = columns @ (y.unsqueeze(-1) - columns.mT @ w) * real.unsqueeze(-1)
+    seen = torch.linalg.solve_triangular(factor.mT, seen, upper=False)
+    w = (w + torch.linalg.solve_triangular(factor, seen, upper=True)).squeeze(-1)
+    doubtful = (real & ~independent).any(-1).nonzero().squeeze(-1)
+    if len(doubtful):
+        U, values, Vh = torch.linalg.svd(columns[doubtful].mT, full_matrices=False)
+        present = values > max(width, m) * eps * values[:, :1]
+        inverse = torch.where(present, 1 / values, 0)
+        w[doubtful] = adjoint(Vh, inverse * adjoint(U, y[doubtful])) * real[doubtful]
+    return w

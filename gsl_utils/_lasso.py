@@ -5,10 +5,11 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from gsl_utils import _batched, _checks
+from gsl_utils import _batched, _checks, _units
 from gsl_utils._interior_point import MOST_STEPS, InteriorPoint
 from gsl_utils._result import Recovery
 from gsl_utils._splitting import Splitting, spectral_rows
+from gsl_utils._system import System
 
 __all__ = ["lasso"]
 
@@ -23,6 +24,8 @@ _THRESHOLD = 0.2
 _FIRST = 200
 # Newton's steps stop at this relative gap: what is left is rounding.
 _EXACT = 1e-13
+# Beside A and y of order one a lam beyond these decides nothing: x is 0, or rounding hides what lam does.
+_WEIGHTS = 1e-100, 1e100
 
 
 def lasso(
@@ -69,17 +72,19 @@ def lasso(
     >>> lasso(A, torch.tensor([[2.0, 0.0], [0.3, 0.1]], dtype=torch.float64), 0.5).converged
     tensor([True, True])
     """
-    A, y, batch = _checks.linear_system("A", A, "y", y, "rows")
-    weights = _checks.per_signal("lam", lam, "y", y, batch, above=0.0)
+    system = System.of(A, y)
+    weights = _checks.per_signal("lam", lam, "y", system.y, system.batch, above=0.0)
     _checks.flag("nonnegative", nonnegative)
     tol = _checks.real("tol", tol, above=0.0)
     max_iter = _checks.integer("max_iter", max_iter, 1)
-    flat_a, flat_y = _batched.flatten(A, y, batch)
-    found = _Solver(flat_a, flat_y, weights.reshape(-1), nonnegative, tol, max_iter).run()
-    x = found["x"].to(y.dtype).reshape(*batch, A.shape[-1])
-    objective, gap = (found[name].to(y.dtype).reshape(batch) for name in ("objective", "gap"))
-    n_iter, converged = (found[name].reshape(batch) for name in ("n_iter", "converged"))
-    return Recovery(x, x, objective, n_iter, converged, gap)
+    # Objective and gap go with the square of y, and so does lam with A and y.
+    power = system.y_power + system.A_power
+    weights = _units.scaled(weights.detach().reshape(-1, 1).double(), -power).squeeze(-1)
+    solver = _Solver(system.A, system.y, weights.clamp(*_WEIGHTS), nonnegative, tol, max_iter)
+    solver.run()
+    return system.recovery(
+        solver.x, solver.objective, 2 * system.y_power, solver.n_iter, solver.converged, solver.gap
+    )
 
 
 class _Solver:
@@ -95,7 +100,12 @@ class _Solver:
         self.gap = torch.full_like(self.objective, float("inf"))
         self.n_iter = torch.zeros(len(y), dtype=torch.int64, device=y.device)
 
-    def run(self) -> dict[str, Tensor]:
+    @property
+    def converged(self) -> Tensor:
+        """Which signals have the gap that was asked for."""
+        return self.gap <= self.tol * self.objective
+
+    def run(self) -> None:
         """Iterate until every signal has converged or the iterations are used up."""
         everyone = torch.arange(len(self.y), device=self.y.device)
         self._keep(everyone, self.x)
@@ -107,13 +117,6 @@ class _Solver:
             size = max(1, _batched.ENTRIES // self.A.shape[-1] // min(self.A.shape[-2:]))
             for part, its_step in zip(active.split(size), step.split(size), strict=True):
                 self._follow_path(part, its_step, left)
-        return {
-            "x": self.x,
-            "objective": self.objective,
-            "n_iter": self.n_iter,
-            "converged": self._done(everyone),
-            "gap": self.gap,
-        }
 
     def _split(self, active: Tensor, steps: int) -> tuple[Tensor, Tensor]:
         """Splitting; returns the signals that it did not finish, and the step to judge supports with."""
@@ -154,7 +157,7 @@ class _Solver:
         return active, step
 
     def _done(self, chosen: Tensor) -> Tensor:
-        return self.gap[chosen] <= self.tol * self.objective[chosen]
+        return self.converged[chosen]
 
     def _keep(self, chosen: Tensor, x: Tensor) -> Tensor:
         """Certify ``x`` and keep it for the signals where it is the best yet; returns ``A'(y - Ax)``."""

@@ -18,9 +18,10 @@ and one solved in a batch give the same answer, up to rounding.
 """
 
 from gsl_utils._basis_pursuit import basis_pursuit
-from gsl_utils._greedy import cosamp, omp
+from gsl_utils._cosamp import cosamp
 from gsl_utils._iht import iht
 from gsl_utils._lasso import lasso
+from gsl_utils._omp import omp
 from gsl_utils._thresholds import hard_threshold, soft_threshold
 
 __all__ = ["basis_pursuit", "cosamp", "hard_threshold", "iht", "lasso", "omp", "soft_threshold"]
