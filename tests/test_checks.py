@@ -12,11 +12,11 @@ BATCH = torch.Size((3,))
 LIKE = torch.zeros(3, 4, dtype=D)
 
 
-def sparse_rows():
-    """A sparse matrix by rows; torch says that its own support of them is in beta."""
+def quietly(make):
+    """A tensor of a kind about which torch warns, whether of its beta or of its end."""
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)
-        return torch.eye(2).to_sparse_csr()
+        warnings.simplefilter("ignore")
+        return make()
 
 
 @pytest.mark.parametrize(
@@ -45,14 +45,23 @@ def sparse_rows():
             "x is a sparse_coo tensor; it must be dense",
         ),
         (
-            lambda: _checks.floats("x", sparse_rows()),
+            lambda: _checks.floats("x", quietly(torch.eye(2).to_sparse_csr)),
             TypeError,
             "x is a sparse_csr tensor; it must be dense",
         ),
         (
-            lambda: _checks.floats("x", torch.quantize_per_tensor(torch.ones(2), 0.1, 0, torch.qint8)),
+            lambda: _checks.floats(
+                "x", quietly(lambda: torch.quantize_per_tensor(torch.ones(2), 0.1, 0, torch.qint8))
+            ),
             TypeError,
             "x has dtype torch.qint8; it must be torch.float32",
+        ),
+        (
+            lambda: _checks.floats(
+                "x", quietly(lambda: torch.nested.nested_tensor([torch.ones(2), torch.ones(3)]))
+            ),
+            TypeError,
+            "x is a nested tensor; it must be dense",
         ),
         (
             lambda: _checks.floats("x", torch.zeros(2, device="meta")),
