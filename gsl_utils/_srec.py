@@ -10,7 +10,7 @@ from torch import Tensor
 
 from gsl_utils import _batched, _checks
 from gsl_utils._generator_checks import Trusted, check_generator
-from gsl_utils._units import exponent, scaled, unit, unit_difference
+from gsl_utils._units import scaled, unit, unit_difference
 
 __all__ = ["srec_constant", "srec_ratio"]
 
@@ -172,12 +172,10 @@ def _descend(
 
 def _pair_ratio(G: Callable[[Tensor], Tensor], A: Tensor, z: Tensor) -> Tensor:
     """The ratio of every pair: the first half of ``z`` with the second; ``inf`` for pairs that have met."""
-    x1, x2 = G(z).tensor_split(2)
-    power = torch.maximum(exponent(x1, -1), exponent(x2, -1))
-    x1, x2 = scaled(x1, -power), scaled(x2, -power)
-    difference = x1 - x2
+    both, _ = unit(G(z).unflatten(0, (2, -1)), (0, -1))
+    difference, lengths = both[0] - both[1], both.norm(dim=-1)
     # Closer than this a ratio is made of rounding errors; the tangents stand for such pairs.
-    near = torch.finfo(A.dtype).eps ** 0.5 * (x1.norm(dim=-1) + x2.norm(dim=-1))
+    near = torch.finfo(A.dtype).eps ** 0.5 * lengths.sum(0)
     # What has left the numbers has not met: its ratio is NaN, and is seen.
     apart = ~((difference.norm(dim=-1) <= near) & torch.isfinite(near))
     # A stand-in keeps the gradient of the pairs that have met finite; it is multiplied by zero.
