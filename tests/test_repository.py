@@ -369,7 +369,9 @@ def texts():
 @pytest.mark.parametrize("what", FORBIDDEN)
 def test_no_file_names(what):
     found = [f"{path}: {match[0]}" for path, text in texts() for match in FORBIDDEN[what].finditer(text)]
-    assert found == []
+    # Binder must be told where torch's build without CUDA is; the check of environment.yml knows it.
+    told = ("environment.yml", "gsl_utils/book/environment.py")
+    assert [line for line in found if not line.startswith(told) or "pytorch" not in line] == []
 
 
 def test_only_ci_looks_beside_the_repository():

@@ -16,7 +16,7 @@ from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
-__all__ = ["CONDA_NAMES", "NOT_FOR_PAGES", "problems"]
+__all__ = ["NOT_FOR_PAGES", "problems"]
 
 # The packages of the extra `book` that execute or render pages, but that no page imports.
 NOT_FOR_PAGES = frozenset(
@@ -35,8 +35,8 @@ NOT_FOR_PAGES = frozenset(
     }
 )
 
-# conda's names where they are not PyPI's; what it calls by the same name is not listed.
-CONDA_NAMES = {"pytorch-cpu": "torch", "matplotlib-base": "matplotlib"}
+# Without it pip takes the build of torch with CUDA.
+_TORCH_INDEX = "--extra-index-url https://download.pytorch.org/whl/cpu"
 
 _PYTHONS = ("3.11.2", "3.11.9", "3.12.9", "3.13.9")
 _SYSTEMS = (("linux", "Linux"), ("darwin", "Darwin"))
@@ -229,26 +229,31 @@ def _conda(
     if content.get("channels", [])[:1] != ["conda-forge"]:
         yield "environment.yml must take its packages from conda-forge, as its first channel"
     entries = content["dependencies"]
-    odd = [entry for entry in entries if not isinstance(entry, str)]
-    if odd:
-        yield f"environment.yml holds {odd[0]!r}: list conda packages only, postBuild installs our own"
-    listed = dict(entry.partition("=")[::2] for entry in entries if isinstance(entry, str))
-    if not SpecifierSet(pythons).contains(f"{listed.pop('python', '') or 0}.99"):
+    of_conda = dict(entry.partition("=")[::2] for entry in entries if isinstance(entry, str))
+    if not SpecifierSet(pythons).contains(f"{of_conda.pop('python', '') or 0}.99"):
         yield f"environment.yml must name a Python within {pythons}"
-    if "pip" not in listed:
-        yield "environment.yml lacks pip, with which postBuild installs the book's own package"
-    listed.pop("pip", None)
-    needed = {_name(requirement) for requirement in requirements} - NOT_FOR_PAGES
-    found = {canonicalize_name(CONDA_NAMES.get(name, name)): version for name, version in listed.items()}
-    for name in sorted(needed - found.keys()):
+    if "pip" not in of_conda:
+        yield "environment.yml lacks pip, with which everything else is installed"
+    of_conda.pop("pip", None)
+    for name in of_conda:
+        yield f"environment.yml takes {name} from conda, whose builders lag behind: list it under pip"
+    of_pip = [line for entry in entries if isinstance(entry, dict) for line in entry.get("pip", [])]
+    options = [line for line in of_pip if line.startswith("-")]
+    if options != [_TORCH_INDEX]:
+        yield f"environment.yml has the options {options} under pip, where it must say {_TORCH_INDEX}"
+    found = [Requirement(line) for line in of_pip if not line.startswith("-")]
+    yield from _versions(found, {_name(one) for one in requirements} - NOT_FOR_PAGES, pins)
+
+
+def _versions(found: Iterable[Requirement], needed: set[str], pins: Iterable[Requirement]) -> Iterator[str]:
+    """Yield where what Binder's pip installs is not what is needed, each in the pinned version."""
+    listed = {_name(one): str(one.specifier) for one in found}
+    for name in sorted(needed - listed.keys()):
         yield f"environment.yml lacks {name}, which a page may import"
-    for name in sorted(found.keys() - needed):
+    for name in sorted(listed.keys() - needed):
         yield f"environment.yml lists {name}, which pyproject.toml does not ask for in what a page may import"
-    versions = {_name(pin): _version(pin) for pin in pins if _applies(pin, _here())}
-    for name in sorted(found.keys() & versions.keys()):
-        given = found[name].split(".")
-        if len(given) < 2 or given != versions[name].split(".")[: len(given)]:
-            yield (
-                f"environment.yml has {name}={found[name]}, where constraints.txt pins {versions[name]}: "
-                "name at least its first two parts"
-            )
+    versions = {_name(pin): str(pin.specifier) for pin in pins if _applies(pin, _here())}
+    for name in sorted(listed.keys() & versions.keys()):
+        if listed[name] != versions[name]:
+            pinned = f"constraints.txt pins {name}{versions[name]}"
+            yield f"environment.yml has {name}{listed[name]}, where {pinned}"
