@@ -127,12 +127,10 @@ def srec_constant(
     _checks.linear_system("A", A, "G(z)", x, "columns")
     (A, power), G = unit(A, (-2, -1)), Trusted(G)
     z, best = _descend(G, A, z, steps, lr, radius)
+    if bool(best.isnan()):
+        raise _lost()
     middle = (z[:pairs] + z[pairs:]) / 2
     least = torch.minimum(best, _smallest_tangent(G, A, torch.cat([z, middle])))
-    if bool(least.isnan()):
-        raise ValueError(
-            "G gives NaN or infinite entries where the search goes; radius must keep it from there."
-        )
     found = scaled(least, power.squeeze(-1).squeeze(-1))
     return found if least == torch.inf else _checks.representable("the ratio", found)
 
