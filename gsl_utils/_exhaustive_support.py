@@ -29,7 +29,7 @@ def exhaustive_support(
     .. math:: \min_{\|z\|_0 \le K}\ \|y - A f(Bz)\|_2^2
 
     For each signal, Levenberg-Marquardt starts from zero on each of the supports: none is missed, though for
-    a non-linear f the best point of one may be.
+    a non-linear f the best point of one may be. A and y times c give the same z and x.
 
     Args:
         G: The non-linear part f: any callable ``u (..., dim) -> x (..., n)``.

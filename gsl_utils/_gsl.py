@@ -17,6 +17,8 @@ from gsl_utils.penalties import L1, L2
 
 __all__ = ["data_share", "gsl_l1", "gsl_l2"]
 
+_RATE = 0.05  # of Adam
+
 
 def gsl_l1(
     G: Generator,
@@ -26,7 +28,7 @@ def gsl_l1(
     *,
     lambda1: float | Tensor = 0.9,
     steps: int = 1000,
-    lr: float = 0.05,
+    lr: float | None = None,
     z0: Tensor | None = None,
     method: str = "adam",
     **options: Any,
@@ -38,7 +40,8 @@ def gsl_l1(
     The objective and Adam are as published; the start :math:`z = 0`, the rate and the number of steps are
     ours. Adam takes all of its steps and leaves no entry exactly zero: ``method="prox"`` solves the same
     problem to convergence, with exact zeros. For a linear f it is LASSO with
-    :math:`\lambda = (1 - \lambda_1) / 2\lambda_1`.
+    :math:`\lambda = (1 - \lambda_1) / 2\lambda_1`. A and y times c, with
+    :math:`(1 - \lambda_1) / \lambda_1` times c squared, give the same z and x.
 
     Args:
         G: The non-linear part f: any callable ``u (..., dim) -> x (..., n)``, as for ``recover``.
@@ -49,17 +52,18 @@ def gsl_l1(
         lambda1: The weight of the data, above 0 and at most 1, where there is no penalty: a number, or one
             per signal ``(...)``.
         steps: The most steps.
-        lr: Adam's rate; the other methods do not have it.
-        z0: Where to start, ``(p,)`` or one per signal; by default at zero.
+        lr: The rate: 0.05 by default for ``"adam"``; ``"gd"`` backtracks without, others have none.
+        z0: Where to start, as for ``recover``; by default at zero.
         method: As for ``recover``, where it goes with the penalty.
-        **options: Of ``recover``, and of the method.
+        **options: Of ``recover``, and of the method; for ``"adam"`` the default of ``tol`` is 0.
 
     Returns:
         A recovery. ``objective`` is the sum above; ``z`` is the latent vector ``(..., p)``.
 
     Raises:
         TypeError: As ``recover`` does.
-        ValueError: As ``recover`` does, or B does not go with G, or ``lambda1`` is out of range.
+        ValueError: As ``recover`` does, also for options without use, or B does not go with G, or ``lambda1``
+            is out of range.
 
     Source: Honoré, Ghosh and Chatterjee (2023), eq. (4). Taught in chapter 6.
 
@@ -81,7 +85,7 @@ def gsl_l2(
     *,
     lambda1: float | Tensor = 0.9,
     steps: int = 1000,
-    lr: float = 0.05,
+    lr: float | None = None,
     z0: Tensor | None = None,
     method: str = "adam",
     **options: Any,
@@ -90,6 +94,8 @@ def gsl_l2(
 
     .. math:: \min_z\ \lambda_1 \|y - A f(Bz)\|_2^2 + (1 - \lambda_1)\|z\|_2^2
 
+    Units are as for ``gsl_l1``.
+
     Args:
         G: As for ``gsl_l1``.
         B: As for ``gsl_l1``.
@@ -97,10 +103,10 @@ def gsl_l2(
         y: As for ``gsl_l1``.
         lambda1: As for ``gsl_l1``.
         steps: The most steps.
-        lr: Adam's rate; the other methods do not have it.
-        z0: Where to start, ``(p,)`` or one per signal; by default at zero.
+        lr: The rate: 0.05 by default for ``"adam"``; ``"gd"`` backtracks without, others have none.
+        z0: Where to start, as for ``recover``; by default at zero.
         method: As for ``recover``, where it goes with the penalty.
-        **options: Of ``recover``, and of the method.
+        **options: Of ``recover``, and of the method; for ``"adam"`` the default of ``tol`` is 0.
 
     Returns:
         A recovery. ``objective`` is the sum above; ``z`` is the latent vector ``(..., p)``.
@@ -129,7 +135,7 @@ def _penalised(
     y: Tensor,
     lambda1: float | Tensor,
     steps: int,
-    lr: float,
+    lr: float | None,
     z0: Tensor | None,
     method: str,
     options: dict[str, Any],
@@ -143,14 +149,21 @@ def _penalised(
     weight = ((1 - share) / share).unsqueeze(-1)
     # Without a penalty the methods stay free of its restrictions.
     part = penalty(weight) if bool((weight > 0).any()) else None
+    if "penalty" in options:
+        raise ValueError(
+            f"penalty is given; it must be left out, as lambda1 is the weight of {penalty.__name__}."
+        )
     if method == "adam":
-        options = {"lr": lr, "tol": 0.0} | options
+        options = {"lr": _RATE if lr is None else lr, "tol": 0.0} | options
+    elif lr is not None:
+        options = {"lr": lr} | options
     found = recover(generator, A, y, penalty=part, method=method, z0=start, steps=steps, **options)
     return replace(found, objective=share * found.objective)
 
 
 def data_share(lambda1: object, y: Tensor, batch: torch.Size) -> Tensor:
     """The checked weight of the data for each signal."""
+    lambda1 = lambda1.detach() if isinstance(lambda1, Tensor) else lambda1
     share = _checks.per_signal("lambda1", lambda1, "y", y, batch, above=0.0)
     if bool((share > 1).any()):
         raise ValueError(f"lambda1 has the entry {float(share.max()):g}; all of them must be at most 1.")

@@ -67,6 +67,8 @@ def gsl_best(
        start, with m/2 candidates. What is wrong to the end is left as the descent gave it, with no entry
        zero, unless the sparsity was asked for.
 
+    A, y and ``noise_std`` times c give the same z and x, but for the weight of the published descent below.
+
     Args:
         G: The non-linear part f: any callable ``u (..., dim) -> x (..., n)``, as for ``recover``.
         B: The linear part ``(dim, p)``; the entries of z are taken to be of order one.
@@ -75,19 +77,21 @@ def gsl_best(
         sparsity: The number of non-zeros where it is known; supports of this size are compared by their
             residuals then.
         noise_std: The standard deviation of the noise where it is known, above 0, a number or one per signal:
-            the residual over its variance takes the place of the logarithm.
-        generator: The source of randomness of the rescue's starts.
+            the residual over its variance takes the place of the logarithm. With a known sparsity only the
+            rescue asks for it.
+        generator: The source of randomness of the rescue's starts, wherever a signal needs it.
         without: Stages to leave out, to see what each is good for. Without ``"continuation"`` the descent is
             the published one, at :math:`\lambda_1 = 0.9`; without ``"elimination"`` the smallest entry goes
             first.
 
     Returns:
         A recovery. ``objective`` is the squared residual; ``n_iter`` counts the steps of the descents;
-        ``converged`` says that z is stationary on its support and was not given up.
+        ``converged`` says that z is stationary on its support, was not given up, and has a finite objective.
 
     Raises:
         TypeError: An argument has the wrong type, or dtypes or devices differ.
-        ValueError: Shapes do not fit, entries are not finite, or an argument is out of range.
+        ValueError: Shapes do not fit, entries are not finite, an argument is out of range or without use, or
+            the squares of y leave the dtype beside A.
 
     Sources: a method of this book. Chen and Chen (2008) for the criterion; Hassibi and Stork (1993) and
     Bahmani, Raj and Boufounos (2013) for the search. Taught in chapter 6.
@@ -107,8 +111,14 @@ def gsl_best(
     if sparsity is not None:
         sparsity = _checks.integer("sparsity", sparsity, 1, min(m, p), "the smaller of m and p")
     if noise_std is not None:
-        noise_std = _checks.per_signal("noise_std", noise_std, "y", y, batch, above=0.0).detach().flatten()
+        noise_std = noise_std.detach() if isinstance(noise_std, Tensor) else noise_std
+        noise_std = _checks.per_signal("noise_std", noise_std, "y", y, batch, above=0.0).flatten()
         noise_std = scaled(noise_std, -model.power)
+        if sparsity is not None and "rescue" not in stages:
+            raise ValueError(
+                "noise_std is given beside sparsity and without the rescue; supports of one size are "
+                "compared by their residuals, and it must be left out."
+            )
     with torch.inference_mode(False), torch.no_grad():
         floor = torch.finfo(y.dtype).eps ** 0.75 * model.y.square().sum(-1) + torch.finfo(y.dtype).tiny
         criterion = Criterion(m, p, floor, sparsity, noise_std)

@@ -24,8 +24,9 @@ def gsl_rls(
     .. math:: \min_z\ \lambda_1 \|y - A (M B z + c)\|_2^2 + (1 - \lambda_1)\|z\|_2^2, \qquad
               (M, c) = \arg\min_{M, c} \sum_i \|f(B z_i) - M B z_i - c\|_2^2
 
-    The estimate is :math:`\hat x = f(B\hat z)`. The paper tried a "regularized least-squares (6)" and left it
-    out; the equation could not be read, and this is our reading of its name.
+    The estimate is :math:`\hat x = f(B\hat z)`. Units are as for ``gsl_l1``. The paper tried a
+    "regularized least-squares (6)" and left it out; the equation could not be read, and this is our reading
+    of its name.
 
     Args:
         G: The non-linear part f: any callable ``u (..., dim) -> x (..., n)``.

@@ -52,11 +52,8 @@ def latent_start(
     batch: torch.Size,
     restarts: int,
     source: torch.Generator | None,
-) -> tuple[Tensor, int]:
-    """The start of every problem, ``(P, k)`` with the restarts of a signal together, and how many there are.
-
-    Where a signal has one given start only, its restarts would all be the same: there is one.
-    """
+) -> Tensor:
+    """The start of every problem, ``(P, k)`` with the restarts of a signal together, signal by signal."""
     k = getattr(G, "latent_dim", None)
     if z0 is None:
         if k is None:
@@ -65,18 +62,21 @@ def latent_start(
             )
         device = y.device if source is None else source.device
         drawn = torch.randn(batch.numel() * restarts, int(k), generator=source, dtype=y.dtype, device=device)
-        return drawn.to(y.device), restarts
+        return drawn.to(y.device)
     z0 = _checks.signals("z0", z0, "k").detach().clone()  # a copy is no inference tensor
     _checks.same_kind(y=y, z0=z0)
     if k is not None and z0.shape[-1] != k:
         raise ValueError(f"z0 has shape {tuple(z0.shape)}; its last dimension must be G.latent_dim = {k}.")
     k = z0.shape[-1]
-    if z0.shape == (k,):
-        return z0.expand(batch.numel(), k), 1
-    if z0.shape == (*batch, k):
-        return z0.reshape(-1, k), 1
     if z0.shape == (*batch, restarts, k):
-        return z0.reshape(-1, k), restarts
+        return z0.reshape(-1, k)
+    if z0.shape in ((k,), (*batch, k)):
+        if restarts > 1:
+            raise ValueError(
+                f"restarts is {restarts} and z0 has shape {tuple(z0.shape)}, one start of a signal; restarts "
+                f"must be 1, or z0 {_spelled(batch, restarts)}."
+            )
+        return z0.expand(*batch, k).reshape(-1, k)
     raise ValueError(
         f"z0 has shape {tuple(z0.shape)}; it must be (k,), {_spelled(batch)} or {_spelled(batch, restarts)}: "
         "one start for all, one per signal, or one per restart."

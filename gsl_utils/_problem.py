@@ -11,6 +11,7 @@ from torch import Tensor
 from gsl_utils._jacobian import Generator, Tangents
 from gsl_utils._matrices import Matrices, OneForAll
 from gsl_utils._units import scaled
+from gsl_utils.generators._by_hand import ByHand
 
 __all__ = ["Problem"]
 
@@ -86,9 +87,8 @@ class Problem:
         return list(zip(z.chunk(count), self.y.chunk(count), strict=True))
 
     def _loss_and_gradient(self, z: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
-        by_hand = getattr(self.G, "vjp", None)
-        if by_hand is not None:
-            x, pull = by_hand(z)
+        if isinstance(self.G, ByHand):
+            x, pull = self.G.vjp(z)
             r, signs = self.residual(x, y)
             return r.square().sum(-1), pull(self.A.adjoint(2 * r if signs is None else 2 * r * signs))
         z = z.detach().requires_grad_(True)

@@ -17,7 +17,7 @@ from gsl_utils._order_one import order_one
 from gsl_utils._problem import Problem
 from gsl_utils._result import Recovery
 from gsl_utils._setup import method_for, progress_bar, pruning
-from gsl_utils._steps import falls_nearby, stationarity
+from gsl_utils._steps import overlooked, stationarity
 from gsl_utils._units import exponent, scaled
 from gsl_utils.generators.synthesis import constant
 from gsl_utils.penalties import L1, L2, HardSparsity, NoPenalty, Penalty, Weighted
@@ -53,7 +53,8 @@ def recover(
               \min_z\ \bigl\|\,|A\,G(z)| - y\,\bigr\|_2^2 + \text{penalty}(z)
 
     Every restart of every signal is a row with an optimiser state of its own: what becomes of a signal does
-    not depend on the others. Rows that are stationary leave the batch.
+    not depend on the others. Rows that are stationary leave the batch. Units change nothing: A and y times c,
+    with the penalty's weight times c squared, give the same z and x, and the objective times c squared.
 
     ==========  ====================================  ====================================================
     method      penalties                             options (beside ``tol``)
@@ -65,10 +66,13 @@ def recover(
     ``"lm"``    None, ``L2``                          ``damping`` (0.01)
     ==========  ====================================  ====================================================
 
-    Both losses go with all four. ``schedule`` is ``"constant"`` or ``"cosine"``, which ends at zero;
-    ``check_every`` (50) is how many steps lie between two questions whether a row is stationary. ``"prox"``
-    is accelerated, drops its momentum where that points uphill, and gives exact zeros. ``"lm"`` takes
-    Jacobians in forward mode, or by differentiating backward twice where G cannot be run so.
+    Both losses go with all four. What the method or the other arguments leave without use is refused.
+    ``schedule`` is ``"constant"`` or ``"cosine"``, which ends at zero; ``check_every`` (50) is how many steps
+    lie between two questions whether a row is stationary, which a ``tol`` of 0 never asks. ``step0`` and the
+    rate of ``"gd"`` multiply the gradient of the sum above; the epsilon of ``"adam"``, 1e-8, is beside a
+    gradient that is counted with A's largest entry between 1/2 and 1. Steps of ``"prox"`` are accelerated,
+    drop their momentum where that points uphill, and give exact zeros. Jacobians of ``"lm"`` are taken in
+    forward mode, or by differentiating backward twice where G cannot be run so.
 
     Args:
         G: The generator: any callable ``z (..., k) -> x (..., n)`` that treats rows alone, made of torch's
@@ -79,34 +83,39 @@ def recover(
         loss: ``"linear"``, or ``"amplitude"`` for non-negative y.
         penalty: ``L1``, ``L2``, ``HardSparsity`` or None.
         method: ``"gd"``, ``"adam"``, ``"prox"`` or ``"lm"``.
-        z0: Where to start: ``(k,)`` or ``(..., k)`` for one start of a signal, which then has no restarts, or
-            ``(..., restarts, k)``. By default all starts are drawn from N(0, I) and k is ``G.latent_dim``.
+        z0: Where to start: ``(k,)`` or ``(..., k)`` for one start of a signal, with ``restarts`` at 1, or
+            ``(..., restarts, k)``. By default k is ``G.latent_dim`` and N(0, I) starts are drawn at once, the
+            restarts of the first signal before those of the second: alone, a signal draws others.
         restarts: How many starts each signal has; the one of lowest objective is returned, per signal.
         steps: The most steps of a row, in all; by default 1000, and 50 for ``"lm"``.
         flip: Before each step begin anew at -z where the objective is lower there.
         continuation: How many stages the weight of ``L1`` or ``L2`` descends through to its own, in at most
-            half of the steps: for ``L1`` from half the weight at which the start's slope would hold zero, for
-            ``L2`` from the weight at which the penalty is as curved as the data term.
-        prune: Pairs (t, keep): after t steps, 0 for before any, only the best ``keep`` restarts of each
-            signal go on.
-        generator: The source of randomness of the default start.
+            half of the steps, with two steps a stage at least: for ``L1`` from half the weight at which the
+            start's slope would hold zero, for ``L2`` from the weight at which the penalty is as curved as the
+            data term.
+        prune: Pairs (t, keep): after t steps, 0 for before any, only the best ``keep`` of each signal's
+            several restarts go on.
+        generator: The source of randomness of the default start; not beside ``z0``.
         progress: Whether to show a bar, which needs the package tqdm.
         callback: Called as ``callback(t, rows, z)`` after every step t = 1, 2, ... with the latent vectors
             ``z (P, k)`` of the rows that took it; row ``i * restarts + r`` is restart r of the i-th signal.
         **options: Of the method, as listed. ``tol`` says which points count as stationary: those from where a
             step along the gradient, as long as the curvature there allows, gains at most
-            :math:`\text{tol}^2 \|y\|^2`; that has no units. By default 1e-6 in float64 and 1e-4 in float32;
-            0 goes on while there is anything to gain.
+            :math:`\text{tol}^2 \|y\|^2`; that has no units. Where y is zero, what the start would measure
+            takes its place, from no further out than entries of 1. By default 1e-6 in float64 and 1e-4 in
+            float32; 0 goes on while there is anything to gain.
 
     Returns:
         A recovery. ``objective`` is the sum above. ``converged`` is measured at the returned point,
-        whatever the method thought of it, and False for a row that left the numbers. At a kink of G where
-        no gradient is small it stays False, though there may be no way down.
+        whatever the method thought of it. It is False where the objective is not finite or is lower nearby,
+        at a kink of G where no gradient is small, though there may be no way down, and where y is so much
+        smaller than A that the squares of gains vanish.
 
     Raises:
         TypeError: An argument has the wrong type, dtypes or devices differ, or G gives no gradients.
-        ValueError: Shapes do not fit, entries are not finite, an option is unknown or out of range, the
-            penalty does not go with the method, or G mixes rows or is random.
+        ValueError: Shapes do not fit, entries are not finite, an option is unknown, without use or out of
+            range, the penalty does not go with the method, the squares of y or a weight leave the dtype
+            beside A, or G mixes rows or is random.
         ImportError: ``progress`` is asked for and tqdm is not installed.
 
     Sources: Bora et al. (2017); Hand and Voroninski (2018) and Huang et al. (2018) for ``flip``; Kingma and
@@ -120,8 +129,6 @@ def recover(
     (2.0, True)
     """
     A, y, batch = _checks.linear_system("A", A, "y", y, "rows")
-    if y.dtype not in (torch.float32, torch.float64):
-        raise TypeError(f"y has dtype {y.dtype}; it must be torch.float32 or torch.float64.")
     _checks.choice("loss", loss, ("linear", "amplitude"))
     if loss == "amplitude" and bool((y < 0).any()):
         raise ValueError(
@@ -140,12 +147,18 @@ def recover(
         raise TypeError(f"callback is {callback!r}; it must be callable or None.")
     if stages and not isinstance(penalty, Weighted):
         raise ValueError(f"continuation is {stages}; without an L1 or L2 penalty it must be 0.")
+    if generator is not None and z0 is not None:
+        raise ValueError("generator is given and z0 is, too; where no start is drawn it must be left out.")
     solver, steps, tol = method_for(method, penalty, steps, y.dtype, options)
+    if 2 * stages > steps:
+        raise ValueError(
+            f"continuation is {stages} and steps is {steps}; each stage must have two of the steps at least."
+        )
     pruned = pruning(prune, restarts, steps)
     # Also where the caller differentiates nothing: G is differentiated here, and nothing else ever is.
     with torch.inference_mode(False), torch.no_grad():
         G = constant(G)
-        z, restarts = latent_start(G, z0, y, batch, restarts, generator)
+        z = latent_start(G, z0, y, batch, restarts, generator)
         A, y, power = order_one(*_batched.flatten(A.detach(), y.detach(), batch))
         signal = torch.arange(len(y), device=y.device).repeat_interleave(restarts)
         penalty = penalty.laid_out(z, batch, restarts).in_units(power[signal])
@@ -203,7 +216,7 @@ def _best(
     converged = stationarity(problem, penalty, z, loss, slope) <= tol
     # Where y is so small beside A that the gain would vanish in any case, nothing is known.
     converged &= tol * problem.scale >= torch.finfo(z.dtype).tiny ** 0.5
-    converged &= ~falls_nearby(problem, penalty, z, objective[best], slope, tol)
+    converged &= ~overlooked(problem, penalty, z, objective[best], slope, tol)
     total = scaled(objective[best], 2 * problem.power)
     converged &= torch.isfinite(total)
     return Recovery(

@@ -56,6 +56,8 @@ def method_for(
         )
     count = _STEPS[name] if steps is None else _checks.integer("steps", steps, 1)
     tol = _checks.real("tol", options.get("tol", default_tolerance(dtype)), low=0.0)
+    if not tol and "check_every" in options:
+        raise ValueError("check_every is given and tol is 0; where rows are never done it must be left out.")
     return _METHODS[name](count, tol, options), count, tol or default_tolerance(dtype)
 
 
@@ -103,7 +105,7 @@ _METHODS: dict[str, Callable[[int, float, dict[str, Any]], Method]] = {
 
 
 def pruning(prune: Sequence[tuple[int, int]], restarts: int, steps: int) -> dict[int, int]:
-    """After which step how many restarts go on."""
+    """After which step how many of the restarts of each signal go on."""
     schedule: dict[int, int] = {}
     if not isinstance(prune, tuple | list):
         raise TypeError(
@@ -118,6 +120,8 @@ def pruning(prune: Sequence[tuple[int, int]], restarts: int, steps: int) -> dict
         )
         schedule[after] = most = _checks.integer("prune's number to keep", pair[1], 1, most, why)
         least, why = after + 1, "what the last left"
+    if schedule and restarts == 1:
+        raise ValueError(f"prune is {prune!r} and every signal has one start; it must be left out.")
     return schedule
 
 

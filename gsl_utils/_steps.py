@@ -7,6 +7,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
+from gsl_utils._kinks import falls_nearby
 from gsl_utils._problem import Problem
 from gsl_utils.penalties import Penalty
 
@@ -14,8 +15,8 @@ __all__ = [
     "Method",
     "State",
     "curvature_along",
-    "falls_nearby",
     "gain",
+    "overlooked",
     "proximal_step",
     "rise",
     "rounding",
@@ -68,8 +69,8 @@ def proximal_step(
         left = (~good).nonzero().squeeze(-1)
         if not len(left):
             break
-        # The step that would have been safe for a parabola through what was seen.
-        cut = (bound / excess).nan_to_num(nan=_DEEPEST_CUT).clamp(_DEEPEST_CUT, 1 / 2)
+        # Safe for a parabola through what was seen; at just that step rounding would decide for a true one.
+        cut = (_SHORTER * bound / excess).nan_to_num(nan=_DEEPEST_CUT).clamp(_DEEPEST_CUT, 1 / 2)
         rows = rows[left]
         step[rows] *= cut[left]
         problem, penalty = problem.select(left), penalty.select(left)
@@ -149,25 +150,20 @@ def stationarity(problem: Problem, penalty: Penalty, z: Tensor, loss: Tensor, sl
     return gain(problem, penalty, z, slope, new, step)
 
 
-def falls_nearby(
+def overlooked(
     problem: Problem, penalty: Penalty, z: Tensor, objective: Tensor, slope: Tensor, tol: float
 ) -> Tensor:
-    """Which rows show no slope at all, though a short step either way along some direction gains.
-
-    So it is at a kink: torch calls the slopes of a ReLU and of a magnitude at zero zero.
-    """
+    """Which rows show no slope at all and yet can gain by a short step, as at a kink."""
     flat = ~(slope + penalty.gradient(z)).any(-1)
     if not bool(flat.any()):
         return flat
-    direction = torch.arange(1, z.shape[-1] + 1, dtype=z.dtype, device=z.device).cos()
-    reach = z.abs().amax(-1, keepdim=True)
-    step = torch.finfo(z.dtype).eps ** 0.5 * torch.where(reach > 0, reach, 1)
+
+    def value(near: Tensor) -> Tensor:
+        near = penalty.prox(near, torch.zeros_like(objective).unsqueeze(-1))
+        return problem.loss(near) + penalty.value(near)
+
     least = torch.maximum((tol * problem.scale).square(), rounding(problem, objective))
-    falls = torch.zeros_like(flat)
-    for way in (step, -step):
-        there = penalty.prox(z + way * direction, torch.zeros_like(step))
-        falls |= problem.loss(there) + penalty.value(there) < objective - least
-    return flat & falls
+    return flat & falls_nearby(value, z, objective, least)
 
 
 def settled(problem: Problem, penalty: Penalty, z: Tensor, asked: Tensor, tol: float) -> Tensor:

@@ -28,7 +28,7 @@ def support_oracle(
     .. math:: \min_z\ \|y - A f(Bz)\|_2^2 \quad\text{subject to}\quad z_i = 0 \text{ for } i \notin S
 
     By Levenberg-Marquardt from zero. For a strongly non-linear f that may end in a local minimum; from the
-    true latent vector it may find a lower one.
+    true latent vector it may find a lower one. A and y times c give the same z and x.
 
     Args:
         G: The non-linear part f: any callable ``u (..., dim) -> x (..., n)``.
@@ -36,7 +36,7 @@ def support_oracle(
         A: The matrix ``(m, n)``, or one per signal ``(..., m, n)``.
         y: The measurements ``(..., m)``, float32 or float64; the other tensors share its dtype and device.
         support: Which entries may differ from zero: booleans ``(..., p)``.
-        z0: Where to start, ``(..., p)``; by default at zero.
+        z0: Where to start, ``(..., p)``, its entries on the support; by default at zero.
         steps: The most steps.
 
     Returns:

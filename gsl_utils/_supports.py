@@ -9,11 +9,13 @@ from torch import Tensor
 
 from gsl_utils import _batched, _checks
 from gsl_utils._jacobian import Generator, Tangents
+from gsl_utils._kinks import falls_nearby
 from gsl_utils._latents import check_generator, check_signals
 from gsl_utils._order_one import order_one
 from gsl_utils._result import Recovery
 from gsl_utils._units import scaled
 from gsl_utils.generators import Synthesis
+from gsl_utils.generators._by_hand import ByHand
 from gsl_utils.generators.synthesis import constant
 
 __all__ = ["Fit", "SparseModel", "refit", "scattered"]
@@ -41,8 +43,6 @@ class SparseModel:
     def of(cls, G: Generator, B: Tensor, A: Tensor, y: Tensor) -> tuple[SparseModel, torch.Size]:
         """The model of checked arguments, with one row per signal, and the shape of the batch."""
         A, y, batch = _checks.linear_system("A", A, "y", y, "rows")
-        if y.dtype not in (torch.float32, torch.float64):
-            raise TypeError(f"y has dtype {y.dtype}; it must be torch.float32 or torch.float64.")
         whole = Synthesis(G, B)
         _checks.same_kind(y=y, B=B)
         check_generator(whole, y)
@@ -90,10 +90,8 @@ class SparseModel:
 
     def _pushed(self, u: Tensor, directions: Tensor) -> Tensor:
         """The derivatives ``(N, s, n)`` of f at ``u (N, dim)`` along ``directions (N, s, dim)``."""
-        by_hand = getattr(self.f, "pushforward", None)
-        if by_hand is not None:
-            made: Tensor = by_hand(u, directions)
-            return made
+        if isinstance(self.f, ByHand):
+            return self.f.pushforward(u, directions)
         count, width, dim = directions.shape
         if not self.tangents.forward:
             many = self.tangents.along(u.repeat_interleave(width, 0), directions.reshape(-1, dim))
@@ -147,7 +145,8 @@ def refit(model: SparseModel, z: Tensor, support: Tensor, *, steps: int, tol: fl
         J = model.columns(here, indices) * real.unsqueeze(-1)
         slope = (J @ r.unsqueeze(-1)).squeeze(-1)
         move = _damped_solution(J @ J.mT, slope, real, damping)
-        energy, promised = r.square().sum(-1), (slope * move).sum(-1)
+        # Damping promises little whatever there is to gain: what it holds back counts.
+        energy, promised = r.square().sum(-1), (slope * move).sum(-1) * (1 + damping)
         there = scattered(w + move, indices, p)
         trial = model.residual(there)
         lower = trial.square().sum(-1)
@@ -157,8 +156,23 @@ def refit(model: SparseModel, z: Tensor, support: Tensor, *, steps: int, tol: fl
         final[rows] = torch.where(better.unsqueeze(-1), there, here)
         energies[rows] = torch.where(better, lower, energy)
         n_iter[rows] += 1
-        converged[rows] = promised <= tol * energy + hidden
+        done = promised <= tol * energy + hidden
+        converged[rows] = done & ~_overlooked(model, here, support[rows], slope, energy, tol)
     return Fit(final, energies, n_iter, converged)
+
+
+def _overlooked(
+    model: SparseModel, z: Tensor, support: Tensor, slope: Tensor, energy: Tensor, tol: float
+) -> Tensor:
+    """Which rows show no slope at all and yet can gain by a short step on their supports, as at a kink."""
+    flat = ~slope.any(-1) & support.any(-1)
+    if not bool(flat.any()):
+        return flat
+
+    def value(near: Tensor) -> Tensor:
+        return model.residual(near * support).square().sum(-1)
+
+    return flat & falls_nearby(value, z, energy, tol * energy)
 
 
 def _damped_solution(H: Tensor, slope: Tensor, real: Tensor, damping: Tensor) -> Tensor:
