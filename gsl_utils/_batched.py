@@ -149,8 +149,14 @@ def _fit(columns: Tensor, y: Tensor, real: Tensor) -> Tensor:
     w = (w + torch.linalg.solve_triangular(factor, seen, upper=True)).squeeze(-1)
     doubtful = (real & ~independent).any(-1).nonzero().squeeze(-1)
     if len(doubtful):
-        U, values, Vh = torch.linalg.svd(columns[doubtful].mT, full_matrices=False)
-        present = values > max(width, m) * eps * values[:, :1]
-        inverse = torch.where(present, 1 / values, 0)
-        w[doubtful] = adjoint(Vh, inverse * adjoint(U, y[doubtful])) * real[doubtful]
+        w[doubtful] = _least_norm(columns[doubtful].mT, y[doubtful]) * real[doubtful]
     return w
+
+
+def _least_norm(C: Tensor, y: Tensor) -> Tensor:
+    """The least w of those with the least ``|y - Cw|``, for columns that may depend on each other."""
+    U, values, Vh = torch.linalg.svd(C, full_matrices=False)
+    present = values > max(C.shape[-2:]) * torch.finfo(y.dtype).eps * values[:, :1]
+    inverse = torch.where(present, 1 / values, 0)
+    w = adjoint(Vh, inverse * adjoint(U, y))
+    return w + adjoint(Vh, inverse * adjoint(U, y - forward(C, w)))

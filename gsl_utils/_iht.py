@@ -92,13 +92,12 @@ def _iterate(signals: Signals, x: Tensor, stays: Tensor, k: int, tol: float) -> 
         here = signals[found]
         x[found] = _batched.least_squares(here.A, here.y, support[found])
         g[found] = here.slope(x[found]).masked_fill(support[found], 0)
-    fitted &= support.any(-1)
     start = torch.where(support.any(-1, keepdim=True), support, keep_largest(g, k) != 0)
     on_support = g * start
     image = _energy(_batched.forward(signals.A, on_support)).clamp(min=torch.finfo(x.dtype).tiny)
-    step = torch.where(fitted, support.sum(-1) / energy, (_energy(on_support) / image).squeeze(-1)).unsqueeze(
-        -1
-    )
+    step = torch.where(
+        fitted & support.any(-1), support.sum(-1) / energy, (_energy(on_support) / image).squeeze(-1)
+    ).unsqueeze(-1)
     after = keep_largest(x + step * g, k)
     wide = ((after != 0) != start).any(-1).nonzero().squeeze(-1)
     while len(wide):

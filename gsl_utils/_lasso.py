@@ -73,13 +73,14 @@ def lasso(
     tensor([True, True])
     """
     system = System.of(A, y)
+    lam = lam.detach() if isinstance(lam, Tensor) else lam
     weights = _checks.per_signal("lam", lam, "y", system.y, system.batch, above=0.0)
     _checks.flag("nonnegative", nonnegative)
     tol = _checks.real("tol", tol, above=0.0)
     max_iter = _checks.integer("max_iter", max_iter, 1)
     # Objective and gap go with the square of y, and so does lam with A and y.
     power = system.y_power + system.A_power
-    weights = _units.scaled(weights.detach().reshape(-1, 1).double(), -power).squeeze(-1)
+    weights = _units.scaled(weights.reshape(-1, 1).double(), -power).squeeze(-1)
     solver = _Solver(system.A, system.y, weights.clamp(*_WEIGHTS), nonnegative, tol, max_iter)
     solver.run()
     return system.recovery(
