@@ -12,6 +12,7 @@ from typing import Any
 from benchmarks.growth import measure, slopes
 from benchmarks.gsl import descents, recoveries
 from benchmarks.kept import Kept
+from benchmarks.machinery import costs
 from benchmarks.memory import peak_memory
 from benchmarks.race import Task, lacking, race
 from benchmarks.store import Provenance, store
@@ -88,6 +89,7 @@ def _parts(races: dict[str, Task], scale: Scale) -> dict[str, Callable[[], Table
         "growth": partial(_growth, scale),
         "gsl": partial(_recoveries, scale),
         "gsl-descent": partial(_descents, scale),
+        "machinery": partial(_machinery, scale),
     }
 
 
@@ -121,6 +123,10 @@ def _recoveries(scale: Scale) -> Tables:
 def _descents(scale: Scale) -> Tables:
     title = "Adam through a RealNVP, processor seconds"
     return {"gsl-descent": (title, _columns(descents(scale.sparse, scale.seeds)))}
+
+
+def _machinery(scale: Scale) -> Tables:
+    return {"machinery": ("Before anything is done, processor seconds", _columns(costs(len(scale.seeds))))}
 
 
 def _columns(records: Sequence[Any]) -> Table:

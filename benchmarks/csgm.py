@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
@@ -94,6 +95,8 @@ class CsgmProblem:
 
         ``signal`` is the median relative distance from the true signal.
         """
+        if not bool(answer.isfinite().all()):  # the generator refuses it
+            return {"loss": math.inf, "unexplained": float(self.signals), "signal": math.inf}
         left, own = ((self.y - self.G(z) @ self.A.T).double().square().sum(-1) for z in (answer, self.truth))
         x = self.G(self.truth)
         distance = (self.G(answer) - x).norm(dim=-1) / x.norm(dim=-1)

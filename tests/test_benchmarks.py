@@ -13,6 +13,7 @@ from scipy.optimize import linprog
 from benchmarks import bench, csgm, greedy, gsl, lasso, pursuit, store, tables
 from benchmarks.draws import COLUMNS, Size, draw
 from benchmarks.growth import Measured, measure, slopes
+from benchmarks.machinery import costs
 from benchmarks.race import Method, Row, Task, lacking, race, tuned
 from benchmarks.tasks import FULL, QUICK, curves, tasks
 from benchmarks.timing import least_seconds, product_rate
@@ -460,3 +461,12 @@ def test_descents_solve_the_same_problem_and_their_floor_grows_with_the_batch():
     assert all(one.by_hand > one.floor > 0 for one in found)
     products = 4 * (16 * 16 + 12 * 16 + 4 * (8 * 64 + 64 * 16)) * 2 * 20
     assert 0.2 < found[0].floor * product_rate(torch.float64) / products < 5
+
+
+def test_the_cost_of_a_process_is_told_in_seconds_and_in_units(monkeypatch):
+    monkeypatch.setenv("BOOK_UNIT", "0.5")
+    found = {cost.work: cost for cost in costs(1)}
+    assert list(found) == ["python", "import gsl_utils", "import gsl_utils.recovery", "status of all pages"]
+    # torch is most of it, in the one and not in the other.
+    assert found["import gsl_utils.recovery"].seconds > 3 * found["import gsl_utils"].seconds
+    assert all(cost.units == pytest.approx(2 * cost.seconds, abs=2e-3) for cost in found.values())
