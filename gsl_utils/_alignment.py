@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from gsl_utils._linear_fit import pairs
+from gsl_utils._roots import square_root
 from gsl_utils._units import unit
 
 __all__ = ["linear_cka"]
@@ -54,7 +55,7 @@ def linear_cka(u: Tensor, x: Tensor) -> float:
         floor = torch.finfo(table.dtype).eps * table.square().sum(dim=1).mean() ** 2
         if not bool(own > floor):
             raise ValueError(f"{name} is constant, or there are too few samples to tell; it must vary.")
-    return float(_covariance_energy(u, x) / (own_u * own_x).sqrt())
+    return float(_covariance_energy(u, x) / square_root(own_u * own_x))
 
 
 def _covariance_energy(a: Tensor, b: Tensor) -> Tensor:

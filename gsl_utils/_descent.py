@@ -100,7 +100,8 @@ class Adam(_Rated):
         # In place: a step is so cheap that new memory would cost more than what is computed in it.
         first.lerp_(slope, 1 - b1)
         second.mul_(b2).addcmul_(slope, slope, value=1 - b2)
-        root = torch.div(second, _risen(b2, age), out=slope).sqrt_().add_(self.eps)
+        # Not sqrt, whose last digit is the processor's: see square_root.
+        root = torch.div(second, _risen(b2, age), out=slope).rsqrt_().reciprocal_().add_(self.eps)
         new = z - torch.div(first, root, out=root).mul_(self.lr * self.share(t) / _risen(b1, age))
         return self.moved(problem, penalty, state | {"age": age}, t, new)
 

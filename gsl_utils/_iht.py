@@ -8,6 +8,7 @@ from torch import Tensor
 from gsl_utils import _batched, _checks
 from gsl_utils._cosamp import Signals, finish, prepare
 from gsl_utils._result import Recovery
+from gsl_utils._roots import square_root
 from gsl_utils._thresholds import keep_largest
 
 __all__ = ["iht"]
@@ -86,7 +87,7 @@ def _iterate(signals: Signals, x: Tensor, stays: Tensor, k: int, tol: float) -> 
     """
     g, support = signals.slope(x), x != 0
     energy = (signals.lengths.squeeze(-2) * support).square().sum(-1).clamp(min=torch.finfo(x.dtype).tiny)
-    fitted = stays | ((g * support).norm(dim=-1) <= tol * energy.sqrt() * signals.y.norm(dim=-1))
+    fitted = stays | ((g * support).norm(dim=-1) <= tol * square_root(energy) * signals.y.norm(dim=-1))
     found = fitted.nonzero().squeeze(-1)
     if len(found):
         here = signals[found]

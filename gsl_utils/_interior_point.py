@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from gsl_utils import _batched
+from gsl_utils._roots import square_root
 
 __all__ = ["MOST_STEPS", "InteriorPoint"]
 
@@ -103,8 +104,8 @@ class InteriorPoint:
         Near the end a few weights dwarf the others so far that the matrix itself, once rounded, is no longer
         definite; its square root has half as many decades.
         """
-        root = (_batched.rows(self.A, chosen) * weight.sqrt().unsqueeze(-2)).mT
-        ridge = torch.diag_embed(self.ridge[chosen].sqrt())
+        root = (_batched.rows(self.A, chosen) * square_root(weight).unsqueeze(-2)).mT
+        ridge = torch.diag_embed(square_root(self.ridge[chosen]))
         return torch.linalg.qr(torch.cat([root, ridge], dim=-2), mode="r").R.mT
 
     def _slacks(self) -> tuple[Tensor, Tensor]:

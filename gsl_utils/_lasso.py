@@ -8,6 +8,7 @@ from torch import Tensor
 from gsl_utils import _batched, _checks, _units
 from gsl_utils._interior_point import MOST_STEPS, InteriorPoint
 from gsl_utils._result import Recovery
+from gsl_utils._roots import square_root
 from gsl_utils._splitting import Splitting, spectral_rows
 from gsl_utils._system import System
 
@@ -125,8 +126,8 @@ class _Solver:
         largest = energy[..., -1:].clamp(min=torch.finfo(energy.dtype).tiny)
         lam, size = self.lam[active].unsqueeze(-1), b.norm(dim=-1, keepdim=True).clamp(min=1e-300)
         # In units in which A and y are of size 1, float32 can neither overflow nor vanish.
-        B, energy, b = B / largest.sqrt().unsqueeze(-1), energy / largest, b / size
-        lam = lam / (largest.sqrt() * size)
+        B, energy, b = B / square_root(largest).unsqueeze(-1), energy / largest, b / size
+        lam = lam / (square_root(largest) * size)
         ridge = _batched.adjoint(B, b / (energy + lam))
         threshold = _THRESHOLD * ridge.abs().amax(-1, keepdim=True)
         weight = 1 / (energy + lam / threshold)

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from gsl_utils._problem import Problem
+from gsl_utils._roots import square_root
 from gsl_utils._steps import State, rise, settled
 from gsl_utils.penalties import L2, Penalty
 
@@ -48,7 +49,7 @@ class LevenbergMarquardt:
         factor, failed = torch.linalg.cholesky_ex(curvature + torch.diag_embed(damp))
         move = torch.cholesky_solve(half_slope.unsqueeze(-1), factor).squeeze(-1)
         # What the linearisation promises without its damping, in the measure of the other methods.
-        promised = ((half_slope * move).sum(-1) * (1 + state["damping"])).clamp(min=0).sqrt()
+        promised = square_root(((half_slope * move).sum(-1) * (1 + state["damping"])).clamp(min=0))
         still = settled(problem, penalty, z, promised <= self.tol * problem.scale, self.tol)
         trial = z - move
         loss = problem.loss(trial)

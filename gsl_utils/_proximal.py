@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from gsl_utils._problem import Problem
+from gsl_utils._roots import square_root
 from gsl_utils._steps import State, gain, proximal_step, rounding, settled, suggested_step
 from gsl_utils.penalties import Penalty
 
@@ -49,7 +50,7 @@ class ProximalGradient:
         objective = new_loss + penalty.value(new)
         # Up to rounding, or single precision would end long before it is stationary.
         worse = ~(objective <= state["objective"] + rounding(problem, new_loss)) | (step == 0)
-        following = (1 + (1 + 4 * momentum.square()).sqrt()) / 2
+        following = (1 + square_root(1 + 4 * momentum.square())) / 2
         # A step that rises also without momentum: there is no way down.
         exhausted = worse & (momentum == 1)
         little = ~worse & (gain(problem, penalty, ahead, slope, new, step) <= self.tol)

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from gsl_utils import _batched
+from gsl_utils._roots import square_root
 
 __all__ = ["Splitting", "spectral_rows"]
 
@@ -24,7 +25,7 @@ def spectral_rows(A: Tensor, y: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         return rotation.mT @ A, _batched.adjoint(rotation, y), energy.clamp(min=0)
     energy, rotation = torch.linalg.eigh(A.mT @ A)
     energy = energy.clamp(min=0)
-    length = energy.sqrt()
+    length = square_root(energy)
     present = length > torch.finfo(A.dtype).eps * length[..., -1:]
     inverse = torch.where(present, 1 / length, torch.zeros_like(length))
     b = _batched.adjoint(rotation, _batched.adjoint(A, y)) * inverse

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from gsl_utils import _batched, _checks
 from gsl_utils._generator_checks import Trusted, check_generator
+from gsl_utils._roots import square_root
 from gsl_utils._units import scaled, unit, unit_difference
 
 __all__ = ["srec_constant", "srec_ratio"]
@@ -163,7 +164,7 @@ def _descend(
         first = 0.9 * first + 0.1 * slope
         second = 0.999 * second + 0.001 * slope.square()
         rate = lr * (1 + math.cos(math.pi * step / steps)) / 2
-        deviation = (second / (1 - 0.999 ** (step + 1))).sqrt()
+        deviation = square_root(second / (1 - 0.999 ** (step + 1)))
         z = _into_ball(z - rate * first / (1 - 0.9 ** (step + 1)) / (deviation + 1e-8), radius)
     return z, best
 

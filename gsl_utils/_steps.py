@@ -9,6 +9,7 @@ from torch import Tensor
 
 from gsl_utils._kinks import falls_nearby
 from gsl_utils._problem import Problem
+from gsl_utils._roots import square_root
 from gsl_utils.penalties import Penalty
 
 __all__ = [
@@ -82,7 +83,7 @@ def proximal_step(
 
 def rounding(problem: Problem, loss: Tensor) -> Tensor:
     """How well a loss is known, given the rounding of the measurements that it compares."""
-    return 8 * torch.finfo(loss.dtype).eps * (loss + loss.sqrt() * problem.scale)
+    return 8 * torch.finfo(loss.dtype).eps * (loss + square_root(loss) * problem.scale)
 
 
 def rise(
@@ -110,7 +111,7 @@ def gain(problem: Problem, penalty: Penalty, z: Tensor, slope: Tensor, new: Tens
     """
     change = new - z
     decrease = (penalty.drop(z, new) - slope * change).sum(-1) - change.square().sum(-1) / (2 * step)
-    return decrease.clamp(min=0).sqrt() / problem.scale
+    return square_root(decrease.clamp(min=0)) / problem.scale
 
 
 def curvature_along(problem: Problem, z: Tensor, direction: Tensor) -> Tensor:

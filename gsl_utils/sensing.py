@@ -12,6 +12,7 @@ from torch import Tensor
 
 from gsl_utils import _batched, _checks
 from gsl_utils._isometry import mutual_coherence, rip_constant, rip_lower_bound
+from gsl_utils._roots import square_root
 from gsl_utils._srec import srec_constant, srec_ratio
 from gsl_utils._units import scaled, unit
 
@@ -129,7 +130,7 @@ def measure(
     if smnr_db is not None:
         ratio = _checks.per_signal("smnr_db", smnr_db, "x", x, batch)
         signal, power = unit(clean, -1)
-        deviation = signal.square().mean(-1).sqrt() * 10 ** (-ratio / 20)
+        deviation = square_root(signal.square().mean(-1)) * 10 ** (-ratio / 20)
     elif noise_std is not None:
         deviation = _checks.per_signal("noise_std", noise_std, "x", x, batch, low=0.0)
         power = torch.zeros_like(deviation, dtype=torch.int32).unsqueeze(-1)

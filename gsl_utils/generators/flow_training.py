@@ -61,7 +61,7 @@ def fit_flow(
     lr = _checks.real("lr", lr, above=0.0)
     _checks.random_source(generator)
     trained = copy.deepcopy(flow).requires_grad_(True)
-    optimiser = torch.optim.Adam(trained.parameters(), lr=lr)
+    optimiser = torch.optim.Adam(trained.parameters(), lr=lr, fused=True)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, steps)
     device = samples.device if generator is None else generator.device
     losses = samples.new_empty(steps)
