@@ -199,6 +199,12 @@ def test_a_value_that_no_prose_uses_is_a_problem(book):
     assert book.problems == [f"book/{STEM}.ipynb: publishes 'unused', which no prose uses"]
 
 
+def test_the_ends_of_an_interval_may_stay_unused_where_its_value_is_used(book):
+    values = {"slope": 1.0, "slope-low": 0.9, "slope-high": 1.1, "x-low": 2.0}
+    book.text("{glue:text}`slope:.2f`").page(values)
+    assert book.problems == [f"book/{STEM}.ipynb: publishes 'x-low', which no prose uses"]
+
+
 def test_what_record_and_stored_results_publish_may_stay_unused(book):
     keys = ["cs-noise", "cs-noise.low", "cs-noise.verdict", "cs-noise.slope.high", "paper.trials"]
     book.text("# Title").page(dict.fromkeys(keys, 1.0), claims=["cs-noise"])

@@ -15,6 +15,8 @@ from gsl_utils.book.record import CLAIM_MIME
 
 __all__ = ["Bound", "PageValues", "Reference", "page_values"]
 
+_ENDS = re.compile(r"-(?:low|high)$")
+
 _REFERENCE = re.compile(r"(?:(?P<page>[^:]+)::)?(?P<key>[^:]+)(?::(?P<format>.*))?")
 _ZERO_WITH_SIGN = re.compile(r"-0(\.0*)?%?")
 # What results.publish glues wholesale, as it stands in a stored run: no page can use all of it.
@@ -138,14 +140,17 @@ class Bound:
         return None
 
     def unused(self) -> list[str]:
-        """Return a sentence for each value that a page publishes and no prose used."""
+        """Return a sentence for each value that a page publishes and no prose used.
+
+        The ends of a value's interval say how well it is known, also where the prose has no room for them.
+        """
         pages = {path.name: self._read(path.name) for path in sorted(self.folder.glob("*.ipynb"))}
         return [
             f"book/{name}: publishes {key!r}, which no prose uses"
             for name, values in pages.items()
             if values is not None
             for key in sorted(values.own)
-            if (name, key) not in self._used
+            if not {(name, key), (name, _ENDS.sub("", key))} & self._used
         ]
 
     def _read(self, name: str) -> PageValues | None:
