@@ -172,12 +172,10 @@ def _points(grid: Grid, seeds: Sequence[int]) -> dict[tuple[str, ...], dict[str,
 
 def _listed(name: str, values: Any, example: str) -> list[Any]:
     """Several values; one alone would be taken apart, or be none, and a word is one."""
-    if isinstance(values, str | bytes | Mapping) or not hasattr(values, "__iter__"):
-        raise TypeError(f"{name} is {values!r}; it must be a list or the like, such as {example}")
-    try:
-        return list(values)
-    except TypeError:  # an array without dimensions says so only now
-        raise TypeError(f"{name} is {values!r}; it must be a list or the like, such as {example}") from None
+    with contextlib.suppress(TypeError):
+        if not isinstance(values, str | bytes | Mapping):
+            return list(values)
+    raise TypeError(f"{name} is {values!r}; it must be a list or the like, such as {example}")
 
 
 def _text(where: str, name: str, value: Any) -> str:
