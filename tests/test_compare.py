@@ -230,3 +230,35 @@ def test_what_a_figure_shows_is_compared_by_kind():
     ]
     assert differences(page, near) == []
     assert len(differences(page, far)) == 2
+
+
+def test_numbers_that_a_table_says_may_move_may_and_no_others():
+    data = {"gain": [1, 2], "srnr": [20.0, 10.0], "share": [0.5, 0.5]}
+
+    def moved(**changes):
+        far = {"srnr": [0.5, 0.0]}
+        return from_columns("a-line", data | changes, profile="quick", seeds=[0], moves=far)
+
+    assert figure_differences(moved(), moved(srnr=[20.4, 10.0])) == []
+    assert len(figure_differences(moved(), moved(srnr=[20.6, 10.0]))) == 1
+    assert len(figure_differences(moved(), moved(srnr=[20.0, 10.4]))) == 1
+    assert len(figure_differences(moved(), moved(share=[0.6, 0.5]))) == 1
+    assert json.loads(moved().to_json())["moves"] == {"srnr": [0.5, 0.0]}
+    # The picture goes with the numbers: its words are held to, and not where it draws.
+    page = [(BUNDLE_MIME, moved().to_json(), ""), ("image/svg+xml", SVG, "")]
+    for svg, agree in ((SVG.replace("L 10 10", "L 90 90"), True), (SVG.replace("error", "success"), False)):
+        assert (differences(page, [page[0], ("image/svg+xml", svg, "")]) == []) == agree
+
+
+@pytest.mark.parametrize(
+    ("moves", "words"),
+    [
+        ({"other": 1.0}, "moves has 'other'; it must have columns of the table"),
+        ({"x": -1.0}, r"moves\['x'\] must be a number that is not negative, or 2 of them"),
+        ({"x": [1.0]}, r"moves\['x'\] must be"),
+        ({"x": [1.0, np.nan]}, r"moves\['x'\] must be"),
+    ],
+)
+def test_moves_go_with_their_table(moves, words):
+    with pytest.raises(ValueError, match=words):
+        from_columns("a-line", {"x": [1.0, 2.0]}, profile="quick", seeds=[0], moves=moves)

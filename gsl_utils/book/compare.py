@@ -28,6 +28,7 @@ __all__ = [
     "figure_differences",
     "picture_differences",
     "value_differences",
+    "word_differences",
 ]
 
 # Of an output's data: a mime type, what it holds, and the name that a bound value has in the output's
@@ -48,6 +49,8 @@ _ENDS = re.compile(r"([.-])(?:control-)?(?:low|high)$|(\.)control$")
 _NUMBER = re.compile(r"-?(?:\d+\.?\d*|\.\d+)(?:e[-+]?\d+)?|inf|nan")
 # Names that matplotlib makes of what they name, and pixels, whose numbers travel beside the picture.
 _MADE = re.compile(r"\b[a-z]{0,4}[0-9a-f]{10}\b|data:image/png;base64,[A-Za-z0-9+/=\s]*")
+# matplotlib draws letters as outlines, and says beside them what they are.
+_WORDS, _TICK = re.compile("<!-- (.*?) -->"), re.compile(r"mathdefault|^[−\d.]+$")
 _PATH = re.compile(r'( (?:d|points)=")([^"]*)"')
 
 
@@ -65,6 +68,7 @@ def differences(ours: Iterable[Output], theirs: Iterable[Output]) -> list[str]:
     if [(kind, name) for kind, _, name in mine] != [(kind, name) for kind, _, name in new]:
         return [f"the page has the outputs {_listed(mine)}, the execution {_listed(new)}"]
     glued = {name: text for kind, text, name in mine if kind.startswith(GLUE_PREFIX)}
+    moving = any(Bundle.from_json(old).moves for kind, old, _ in mine if kind == BUNDLE_MIME)
     found: list[str] = []
     for (kind, old, name), (_, text, _) in zip(mine, new, strict=True):
         if old == text:
@@ -74,7 +78,7 @@ def differences(ours: Iterable[Output], theirs: Iterable[Output]) -> list[str]:
         elif kind == BUNDLE_MIME:
             found += figure_differences(Bundle.from_json(old), Bundle.from_json(text))
         elif kind == "image/svg+xml":
-            found += picture_differences(old, text)
+            found += word_differences(old, text) if moving else picture_differences(old, text)
         elif kind.startswith(GLUE_PREFIX):
             found += value_differences(name, glued, text)
         elif name == CLAIM_LINE:
@@ -171,8 +175,10 @@ def _tables(stored: Bundle, other: Bundle) -> Iterator[str]:
         slack = ATOL * max(
             (abs(value) for value in map(_number, ours[column]) if math.isfinite(value)), default=0.0
         )
-        for row, (mine, new) in enumerate(zip(ours[column], theirs[column], strict=True), start=1):
-            if mine != new and not _close(_number(mine), _number(new), slack):
+        moves = stored.moves.get(column, [0.0] * lengths[0])
+        pairs = zip(ours[column], theirs[column], moves, strict=True)
+        for row, (mine, new, far) in enumerate(pairs, start=1):
+            if mine != new and not _close(_number(mine), _number(new), slack + far):
                 yield f"{stored.name}: column {column}, row {row}: page {mine}, execution {new}"
 
 
@@ -218,6 +224,22 @@ def picture_differences(ours: str, theirs: str) -> list[str]:
     pairs = zip(_NUMBER.findall(mine), _NUMBER.findall(new), strict=True)
     far = max((abs(float(one) - float(two)) for one, two in pairs), default=0.0)
     return [f"the execution draws {far:.2g} points away from the page"] if far > POINTS else []
+
+
+def word_differences(ours: str, theirs: str) -> list[str]:
+    """Say whether two pictures whose numbers may move, those of their axes too, bear other words.
+
+    Args:
+        ours: The page's picture, SVG.
+        theirs: The execution's.
+
+    Returns:
+        At most one sentence.
+    """
+    mine, new = ({word for word in _WORDS.findall(one) if not _TICK.search(word)} for one in (ours, theirs))
+    return (
+        [] if mine == new else [f"the execution writes {sorted(new - mine)}, the page {sorted(mine - new)}"]
+    )
 
 
 def _outline(path: re.Match[str]) -> str:

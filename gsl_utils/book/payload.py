@@ -9,6 +9,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
+
 from gsl_utils.book.encoding import encode_csv, encode_npz
 
 __all__ = ["BUNDLE_MIME", "Bundle", "from_columns", "from_images"]
@@ -29,6 +31,7 @@ class Bundle:
         columns: Names of the table's columns, or of the arrays.
         csv: The table, or ``None`` for a grid of images.
         npz: The arrays, base64 of an ``.npz`` file, or ``None`` for a table.
+        moves: How far a column's numbers may be others in another arithmetic, one number for each row.
     """
 
     name: str
@@ -37,6 +40,7 @@ class Bundle:
     columns: tuple[str, ...]
     csv: str | None = None
     npz: str | None = field(default=None, repr=False)
+    moves: Mapping[str, Sequence[float]] = field(default_factory=dict)
 
     def file(self) -> tuple[str, bytes]:
         """Return the name and the content of the file that holds the numbers."""
@@ -53,6 +57,7 @@ class Bundle:
             "columns": list(self.columns),
         }
         fields |= {"csv": self.csv} if self.csv is not None else {"npz": self.npz}
+        fields |= {"moves": {name: list(far) for name, far in self.moves.items()}} if self.moves else {}
         return json.dumps(fields, sort_keys=True, ensure_ascii=False)
 
     @classmethod
@@ -74,6 +79,7 @@ class Bundle:
                 columns=tuple(raw["columns"]),
                 csv=raw.get("csv"),
                 npz=raw.get("npz"),
+                moves=raw.get("moves", {}),
             )
         except (json.JSONDecodeError, KeyError, TypeError) as error:
             raise ValueError(f"not a figure bundle: {error!r}") from error
@@ -105,7 +111,14 @@ def _sized(bundle: Bundle) -> Bundle:
     return bundle
 
 
-def from_columns(name: str, data: Mapping[str, Any], *, profile: str, seeds: Sequence[int]) -> Bundle:
+def from_columns(
+    name: str,
+    data: Mapping[str, Any],
+    *,
+    profile: str,
+    seeds: Sequence[int],
+    moves: Mapping[str, Any] | None = None,
+) -> Bundle:
     """Return the bundle of a figure drawn from a tidy table.
 
     Args:
@@ -113,13 +126,26 @@ def from_columns(name: str, data: Mapping[str, Any], *, profile: str, seeds: Seq
         data: Column name to a 1-D array-like, all of one length.
         profile: The profile of the run.
         seeds: The seeds of the run.
+        moves: How far the numbers of some columns may be others in another arithmetic: a number, or one for
+            each row. They are rounded to two digits.
 
     Raises:
-        ValueError: A bad name or table, or more than 400 kB of data.
+        ValueError: A bad name or table, more than 400 kB of data, or ``moves`` that do not go with the table.
     """
     check_name(name)
     csv = encode_csv(data)
-    return _sized(Bundle(name, profile, tuple(seeds), tuple(data), csv=csv))
+    rows = len(next(iter(data.values())))
+    far = {column: _moves(column, given, data, rows) for column, given in (moves or {}).items()}
+    return _sized(Bundle(name, profile, tuple(seeds), tuple(data), csv=csv, moves=far))
+
+
+def _moves(column: str, given: Any, data: Mapping[str, Any], rows: int) -> list[float]:
+    if column not in data:
+        raise ValueError(f"moves has {column!r}; it must have columns of the table, {list(data)}")
+    numbers = np.asarray(given, float)
+    if numbers.shape not in ((), (rows,)) or not (np.isfinite(numbers).all() and (numbers >= 0).all()):
+        raise ValueError(f"moves[{column!r}] must be a number that is not negative, or {rows} of them")
+    return [float(f"{number:.2g}") for number in np.broadcast_to(numbers, rows)]
 
 
 def from_images(name: str, images: Mapping[str, Any], *, profile: str, seeds: Sequence[int]) -> Bundle:

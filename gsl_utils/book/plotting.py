@@ -212,6 +212,7 @@ def show(
     data: Mapping[str, Any] | None = None,
     *,
     images: Mapping[str, Any] | None = None,
+    moves: Mapping[str, Any] | None = None,
     profile: str | None = None,
     seed: int | Sequence[int] | None = None,
 ) -> None:
@@ -224,6 +225,8 @@ def show(
         name: A slug that no other figure of the book has, such as ``phase-diagram``.
         data: Column name to a 1-D array-like, all of one length: what was drawn, tidy (see ``tidy``).
         images: For a grid of images instead of ``data``: name to an array.
+        moves: Of columns that come from descents which are not at rest: how far their numbers may be others
+            in another arithmetic, such as a tenth of the half-width of their intervals over seeds.
         profile: ``quick`` or ``paper``; by default what the page was configured with.
         seed: The seed or seeds of the run; by default the one that the page was configured with.
 
@@ -238,7 +241,7 @@ def show(
         raise ValueError("give exactly one of data and images: what the figure was drawn from")
     run, seeds = _run(profile, seed)
     if data is not None:
-        bundle = from_columns(name, data, profile=run, seeds=seeds)
+        bundle = from_columns(name, data, profile=run, seeds=seeds, moves=moves)
     else:
         bundle = from_images(name, cast("Mapping[str, Any]", images), profile=run, seeds=seeds)
     svg.check_legible(fig)
