@@ -158,7 +158,11 @@ def test_one_step_of_training_is_torchs():
         ({"gain": -1.0}, ValueError, "gain is -1; it must be at least 0"),
         ({"gain": "2"}, TypeError, "gain is '2'; it must be a number"),
         ({"generator": 1}, TypeError, "generator is a int"),
-        ({"dtype": torch.int64}, TypeError, "dtype is torch.int64; it must be torch.float32 or torch.float64"),
+        (
+            {"dtype": torch.int64},
+            TypeError,
+            "dtype is torch.int64; it must be torch.float32 or torch.float64",
+        ),
     ],
 )
 def test_bad_input_is_named(change, error, message):

@@ -106,7 +106,11 @@ def test_another_device_is_where_everything_is_made():
         ({"hidden": 5}, TypeError, "hidden is 5; it must be a sequence of integers"),
         ({"activation": "gelu"}, ValueError, "activation is 'gelu'; it must be one of 'softplus', 'relu'"),
         ({"generator": 1}, TypeError, "generator is a int"),
-        ({"dtype": torch.int64}, TypeError, "dtype is torch.int64; it must be torch.float32 or torch.float64"),
+        (
+            {"dtype": torch.int64},
+            TypeError,
+            "dtype is torch.int64; it must be torch.float32 or torch.float64",
+        ),
     ],
 )
 def test_bad_input_is_named(change, error, message):
