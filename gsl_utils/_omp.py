@@ -173,8 +173,7 @@ def _orthonormal(basis: Tensor, column: Tensor) -> tuple[Tensor, Tensor]:
     # What lost most of its length has rounding in it that is not orthogonal: once more is enough.
     short = (length.squeeze(-1) < _LOST).nonzero().squeeze(-1)
     if len(short):
-        rest[short], more = _without(basis[short], rest[short])
-        along[short] += more
+        rest[short], _ = _without(basis[short], rest[short])
         length[short] = rest[short].norm(dim=-1, keepdim=True)
     return rest / length, torch.cat([along, length], dim=-1)
 

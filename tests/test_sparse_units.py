@@ -123,10 +123,11 @@ def test_what_is_learned_takes_part_as_numbers(name, learned):
     assert torch.equal(found.x, plain.x)
 
 
+@pytest.mark.parametrize("unit", [1.0, 1e100, 1e-100])
 @pytest.mark.parametrize("lam", [1e-30, 1e-150, 1e-300, 1e300])
-def test_a_weight_that_decides_nothing_is_survived(lam):
+def test_a_weight_that_decides_nothing_is_survived(lam, unit):
     A, _, y = problem()
-    found = lasso(A, y, lam)
+    found = lasso(A * unit, y * unit, lam)
     assert bool(torch.isfinite(found.x).all())
     assert bool(torch.isfinite(found.objective).all())
     assert torch.equal(found.converged, found.gap <= 1e-6 * found.objective)
