@@ -57,7 +57,8 @@ def csgm(
 
     Adam from N(0, I) starts, all steps of all restarts, and of each signal's restarts the one of lowest
     objective. With ``A ~ N(0, 1/m)`` this is the published loss, which has ``A ~ N(0, 1)`` and a mean over
-    the measurements; the published noise of 0.1 per measurement is 0.1 / sqrt(m) here.
+    the measurements; the published noise of 0.1 per measurement is 0.1 / sqrt(m) here. A and y times c, with
+    ``l2`` times c squared, give the same z and x.
 
     Args:
         G: The generator, with a ``latent_dim``; as for ``recover``.
@@ -67,7 +68,7 @@ def csgm(
         steps: The steps of each.
         lr: Adam's rate; the authors used 0.01 on MNIST and 0.1 on CelebA.
         l2: The weight :math:`\lambda`; the authors used 0 and 0.1 on MNIST, 0 and 0.001 on CelebA.
-        generator: The source of randomness of the starts.
+        generator: The source of randomness of the starts, which are drawn as for ``recover``.
 
     Returns:
         A recovery. No step is left out, so that ``n_iter`` is ``steps``; ``converged`` says whether they were

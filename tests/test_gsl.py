@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from gsl_utils.generators import Exponential, RealNVP, Sigmoid
-from gsl_utils.recovery import gsl_l1, gsl_l2, gsl_rls, support_oracle
+from gsl_utils.generators import Exponential, RealNVP, Sigmoid, Synthesis
+from gsl_utils.recovery import L1, L2, gsl_l1, gsl_l2, gsl_rls, recover, support_oracle
 from gsl_utils.sparse import lasso
 
 
@@ -101,6 +101,40 @@ def test_the_proximal_method_gives_exact_zeros_and_adam_does_not():
     y = measured(Sigmoid())
     assert (gsl_l1(Sigmoid(), B, A, y, method="prox").z == 0).any(-1).all()
     assert (gsl_l1(Sigmoid(), B, A, y, steps=50).z != 0).all()
+
+
+def test_gradient_descent_takes_the_rate_that_it_is_given_and_backtracks_without_one():
+    y, keep = measured(Sigmoid()), {"method": "gd", "steps": 30}
+    G, zero, weight = Synthesis(Sigmoid(), B), torch.zeros(P, dtype=torch.float64), (1 - 0.9) / 0.9
+    for options in ({"lr": 0.02}, {"lr": 0.04, "schedule": "cosine"}, {}):
+        found = gsl_l2(Sigmoid(), B, A, y, **keep, **options)
+        known = recover(G, A, y, penalty=L2(weight), z0=zero, **keep, **options)
+        torch.testing.assert_close(found.z, known.z, rtol=1e-9, atol=1e-12)
+    rated, other = (gsl_l2(Sigmoid(), B, A, y, lr=lr, **keep).z for lr in (0.02, 0.03))
+    assert (rated - other).norm() > 1e-2 * rated.norm()
+
+
+@pytest.mark.parametrize("solve", [gsl_l1, gsl_l2])
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"method": "prox", "lr": 0.1}, "lr is not an option of method 'prox'; it must be one of step0, tol"),
+        ({"method": "prox", "lr": 0.05}, "lr is not an option of method 'prox'"),
+        ({"method": "lm", "lambda1": 1.0, "lr": 0.1}, "lr is not an option of method 'lm'"),
+        ({"method": "prox", "betas": (0.9, 0.9)}, "betas is not an option of method 'prox'"),
+        ({"check_every": 5}, "check_every is given and tol is 0"),
+        ({"restarts": 5}, r"restarts is 5 and z0 has shape \(14,\), one start of a signal"),
+        ({"generator": source()}, "generator is given and z0 is, too"),
+        ({"penalty": L1(1.0)}, "penalty is given; it must be left out, as lambda1 is the weight of L"),
+        ({"continuation": 5, "steps": 9}, "continuation is 5 and steps is 9"),
+    ],
+)
+def test_options_without_use_are_refused_before_any_work(solve, options, message):
+    def called(u):
+        raise AssertionError("f was called before the arguments were checked")
+
+    with pytest.raises(ValueError, match=message):
+        solve(called, B, A, measured(Sigmoid()), **options)
 
 
 @pytest.mark.parametrize("name", ["identity", *GENERATORS])
@@ -251,7 +285,11 @@ def test_regularised_least_squares_names_bad_latents(latents, error, message):
         ),
         ({"z0": torch.ones(3, dtype=torch.float64)}, ValueError, r"z0 has shape \(3,\); it must broadcast"),
         ({"steps": 0}, ValueError, "steps is 0; it must be at least 1"),
-        ({"y": measured(Sigmoid()).half()}, TypeError, "y has dtype torch.float16; it must be torch.float32 or"),
+        (
+            {"y": measured(Sigmoid()).half()},
+            TypeError,
+            "y has dtype torch.float16; it must be torch.float32 or",
+        ),
     ],
 )
 def test_the_oracle_names_bad_input(change, error, message):

@@ -238,6 +238,11 @@ def test_the_search_finds_the_best_support_of_all():
         ({"sparsity": 2.0}, TypeError, "sparsity is 2.0; it must be an integer"),
         ({"noise_std": 0.0}, ValueError, "noise_std is 0; it must be above 0"),
         ({"generator": 3}, TypeError, "generator is a int"),
+        (
+            {"sparsity": 2, "noise_std": 0.1, "without": ("rescue",)},
+            ValueError,
+            "noise_std is given beside sparsity and without the rescue",
+        ),
         ({"without": "pursuit"}, TypeError, "without is 'pursuit'; it must be a sequence of stages"),
         ({"without": ("sleep",)}, ValueError, "without is 'sleep'; it must be one of 'continuation'"),
         ({"y": torch.ones(3, dtype=torch.float64)}, ValueError, r"y has shape \(3,\)"),

@@ -222,6 +222,15 @@ def test_an_objective_beyond_the_numbers_is_not_called_converged():
     assert torch.equal(below.converged, plain.converged)
 
 
+def test_nor_is_that_of_a_fit_on_a_support():
+    B, A, y, z = problem(torch.float64)
+    plain, beyond = (support_oracle(Exponential(), B, c * A, c * y, z != 0) for c in (1.0, 2.0**600))
+    assert plain.converged.all()
+    assert torch.equal(beyond.z, plain.z)
+    assert torch.isinf(beyond.objective).all()
+    assert not beyond.converged.any()
+
+
 def test_a_search_whose_signals_overflow_is_not_called_converged():
     eye = torch.eye(2, dtype=torch.float64)
     z0, support = torch.full((2,), 800.0, dtype=torch.float64), torch.ones(2, dtype=torch.bool)
