@@ -88,3 +88,14 @@ def test_iht_in_noise_gives_a_signal_alone_what_it_gives_it_among_ten(m, seed):
         alone = iht(A, y[i], 10)
         assert float((alone.x - together.x[i]).norm()) <= 1e-9 * float(alone.x.norm())
         assert alone.converged == together.converged[i]
+
+
+@pytest.mark.parametrize("seed", [2, 6, 7, 10, 11])
+def test_cosamp_ends_wherever_it_explains_y(seed):
+    # Fitted on three times k columns, more than there are rows, x leaves some roundings more than it need
+    # leave. Columns chosen from them would lead away again, and whether x is met in time would be chance.
+    A, y = problem(30, 60, 12, 30, seed, float("inf"))
+    found = cosamp(A, y, 12)
+    explained = found.objective <= 1e-20 * y.square().sum(-1)
+    assert int(explained.sum()) > 10
+    assert bool(found.converged[explained].all())
