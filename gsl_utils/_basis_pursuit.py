@@ -42,7 +42,7 @@ def basis_pursuit(A: Tensor, y: Tensor, *, tol: float = 1e-6, max_iter: int = 30
 
     Args:
         A: The matrix ``(m, n)``, or one per signal ``(..., m, n)``; of any rank, with m below or above n.
-        y: The measurements ``(..., m)``, of the same dtype and device.
+        y: The measurements ``(..., m)``, of the same dtype and device; of any unit, as A.
         tol: The relative duality gap that counts as converged, positive.
         max_iter: The most iterations, of both kinds together.
 
@@ -54,7 +54,8 @@ def basis_pursuit(A: Tensor, y: Tensor, *, tol: float = 1e-6, max_iter: int = 30
 
     Raises:
         TypeError: An argument has the wrong type, or dtypes or devices differ.
-        ValueError: Shapes do not fit, entries are not finite, or an option is out of range.
+        ValueError: Shapes do not fit, entries are not finite, an option is out of range, or A and y are so
+            far apart in scale that x is beyond the numbers of their dtype.
 
     Sources: Chen, Donoho and Saunders (1998), who solved it by an interior point too; Mehrotra (1992) for the
     steps of ours; Eckstein and Bertsekas (1992) for the splitting. Taught in chapter 1.

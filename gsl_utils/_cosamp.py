@@ -69,8 +69,8 @@ def cosamp(A: Tensor, y: Tensor, k: int, *, tol: float = 1e-6, max_iter: int = 1
         y: The measurements ``(..., m)``, of the same dtype and device; of any unit, as A.
         k: The sparsity, from 0 to ``n``. With ``3k > m`` the least-squares problem has many solutions, of
             which the one of least norm is taken, and no guarantee is left.
-        tol: A signal stops when every entry of x, however small, moves by at most this share of itself;
-            positive.
+        tol: A signal stops when every entry of x, however small, moves by at most this share of itself, or
+            when x explains y up to rounding; positive.
         max_iter: The most iterations.
 
     Returns:

@@ -50,7 +50,7 @@ def lasso(
 
     Args:
         A: The matrix ``(m, n)``, or one per signal ``(..., m, n)``.
-        y: The measurements ``(..., m)``, of the same dtype and device.
+        y: The measurements ``(..., m)``, of the same dtype and device; of any unit, as A.
         lam: The weight of the penalty, positive: a number or one per signal ``(...)``. At and above
             :math:`\max_i|A^\top y|_i` the solution is zero.
         nonnegative: Whether the entries of x must be non-negative.
@@ -59,11 +59,12 @@ def lasso(
 
     Returns:
         A recovery whose ``objective`` is the number above and whose ``gap`` bounds its distance from the
-        optimum.
+        optimum. Where the objective overflows ``converged`` is False, though x is right.
 
     Raises:
         TypeError: An argument has the wrong type, or dtypes or devices differ.
-        ValueError: Shapes do not fit, entries are not finite, or an option is out of range.
+        ValueError: Shapes do not fit, entries are not finite, an option is out of range, or A and y are so
+            far apart in scale that x is beyond the numbers of their dtype.
 
     Sources: Tibshirani (1996); Eckstein and Bertsekas (1992) for the splitting, Mehrotra (1992) for the
     interior point. Taught in chapter 1.
