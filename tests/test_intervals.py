@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from gsl_utils.book.intervals import paired_interval, slope_interval, t_interval, wilson_interval
+from gsl_utils.book.intervals import paired_interval, slope_interval, t_interval, tenths, wilson_interval
 
 FINITE = st.floats(-1e6, 1e6, allow_subnormal=False)
 LEVELS = st.floats(0.5, 0.999)
@@ -112,3 +112,15 @@ def test_equal_values_have_no_width():
 def test_bad_input_is_named(call, error, message):
     with pytest.raises(error, match=message):
         call()
+
+
+def test_tenths_are_those_of_the_intervals_of_means_along_an_axis():
+    values = np.random.default_rng(0).normal(size=(2, 7, 3))
+    found = tenths(values, axis=1)
+    assert found.shape == (2, 3)
+    for i in range(2):
+        for j in range(3):
+            mean, low, high = t_interval(values[i, :, j])
+            assert found[i, j] == pytest.approx((high - mean) / 10) == pytest.approx((mean - low) / 10)
+    with pytest.raises(ValueError, match="values"):
+        tenths(values[:, :1], axis=1)

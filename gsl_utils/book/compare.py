@@ -50,7 +50,7 @@ _NUMBER = re.compile(r"-?(?:\d+\.?\d*|\.\d+)(?:e[-+]?\d+)?|inf|nan")
 # Names that matplotlib makes of what they name, and pixels, whose numbers travel beside the picture.
 _MADE = re.compile(r"\b[a-z]{0,4}[0-9a-f]{10}\b|data:image/png;base64,[A-Za-z0-9+/=\s]*")
 # matplotlib draws letters as outlines, and says beside them what they are.
-_WORDS, _TICK = re.compile("<!-- (.*?) -->"), re.compile(r"mathdefault|^[−\d.]+$")
+_WORDS, _TICK = re.compile("<!-- (.*?) -->"), re.compile(r"mathdefault|^[−+\d.-]+$")
 _PATH = re.compile(r'( (?:d|points)=")([^"]*)"')
 
 

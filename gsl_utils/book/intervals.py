@@ -15,7 +15,7 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["paired_interval", "slope_interval", "t_interval", "wilson_interval"]
+__all__ = ["paired_interval", "slope_interval", "t_interval", "tenths", "wilson_interval"]
 
 
 def _level(level: float) -> float:
@@ -62,6 +62,31 @@ def t_interval(values: ArrayLike, level: float = 0.99) -> tuple[float, float, fl
     quantile = float(stdtrit(sample.size - 1, (1 + level) / 2))
     half = quantile * float(sample.std(ddof=1)) / math.sqrt(sample.size)
     return mean, mean - half, mean + half
+
+
+def tenths(values: ArrayLike, axis: int = 0) -> NDArray[np.float64]:
+    r"""A tenth of the half-width of ``t_interval``: how far a mean may move in another arithmetic.
+
+    .. math:: \tfrac1{10}\,t_{N-1}\,\frac{s}{\sqrt N}
+
+    Args:
+        values: One value per seed along ``axis``, at least 2 of them.
+        axis: The seeds' axis.
+
+    Returns:
+        The values' shape without the axis.
+
+    Raises:
+        ValueError: A shape or value outside of these.
+
+    Used where descents are not at rest, as in chapter 7.
+
+    >>> tenths([[1.0, 1.1, 0.9, 1.0]], axis=1).round(3).tolist()
+    [0.024]
+    """
+    rows = np.moveaxis(np.asarray(values, float), axis, -1)
+    ends = [t_interval(row) for row in rows.reshape(-1, rows.shape[-1])]
+    return np.array([(high - low) / 20 for _, low, high in ends]).reshape(rows.shape[:-1])
 
 
 def paired_interval(first: ArrayLike, second: ArrayLike, level: float = 0.99) -> tuple[float, float, float]:
