@@ -6,6 +6,7 @@ from itertools import combinations
 import pytest
 import torch
 
+from gsl_utils._gsl_best import _search
 from gsl_utils._pursuit import Found, _gains, _without_least, eliminate, largest, pursue
 from gsl_utils._sparsity import Criterion
 from gsl_utils._supports import SparseModel
@@ -96,6 +97,21 @@ def test_signals_do_not_leak_and_may_have_matrices_of_their_own():
         torch.testing.assert_close(together.z[i], alone.z, rtol=1e-6, atol=1e-6)
     own = gsl_best(f, table, A.expand(12, M, N).contiguous(), y, without=("rescue",))
     torch.testing.assert_close(own.z, together.z, rtol=1e-6, atol=1e-6)
+
+
+def test_the_weight_of_a_descent_is_the_signals_own():
+    """Also where a louder signal is beside it; the search that follows would mend a wrong one."""
+    f, table = GENERATORS["exponential"]
+    y = measured(f, table)[:3]
+    y[1] *= 5
+
+    def descent(y):
+        model, _ = SparseModel.of(f, table, A, y)
+        criterion = Criterion(M, P, torch.zeros(len(y), dtype=torch.float64))
+        zero = torch.zeros(len(y), P, dtype=torch.float64)
+        return _search(model, criterion, zero, ((0.01,), 20, 0.1, 3), {"continuation"}).descent
+
+    torch.testing.assert_close(descent(y)[:1], descent(y[:1]), rtol=1e-9, atol=1e-12)
 
 
 def test_signals_unlike_their_descents_are_rescued_or_given_up():
