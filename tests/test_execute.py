@@ -126,13 +126,13 @@ def test_another_seed_reaches_the_page_and_makes_it_stale(book):
 def test_run_times_are_kept_beside_the_pages(executed):
     table = json.loads((executed.root / "results/run_times.json").read_text())
     assert sorted(table) == ["01_noisy", "02_seeded", "03_place"]
-    assert 0.15 < table["01_noisy"]["seconds"] < 60
+    assert table["01_noisy"]["seconds"] > 0.15
     assert table["01_noisy"]["peak_memory_mib"] > 10
     # A unit is half a second there.
     cpu = table["01_noisy"]["cpu_seconds"]
     assert table["01_noisy"]["units"] == pytest.approx(2 * cpu, abs=0.2)
     assert [table[stem]["change_me"] is None for stem in sorted(table)] == [True, False, True]
-    assert 0.6 < table["02_seeded"]["change_me"] < 60
+    assert table["02_seeded"]["change_me"] > 0.6
 
 
 def test_a_failing_cell_is_named_and_stops_nothing_else(book):

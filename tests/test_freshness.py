@@ -99,6 +99,14 @@ def test_parameters_are_part_of_a_page(book):
             lambda page: page.cells[-1].update(source="pass"),
             "the page was edited by hand: cell 3 has another source",
         ),
+        (
+            lambda page: page.cells[-1].outputs.append(nbformat.v4.new_output("stream", text="better")),
+            "the page was edited by hand: its outputs are not those of its execution",
+        ),
+        (
+            lambda page: page.cells[-1].update(execution_count=7),
+            "the page was edited by hand: its outputs are not those of its execution",
+        ),
         (lambda page: page.metadata.pop("gsl"), "notebook is new"),
         (lambda page: page.metadata.gsl.pop("parameters"), "it was executed with no parameters, not"),
     ],

@@ -101,3 +101,21 @@ def test_an_interrupted_run_leaves_no_process_behind(toy):
         assert time.monotonic() < deadline
         time.sleep(0.05)
     assert not toy.page("01_slow").exists()
+
+
+def test_what_a_user_likes_does_not_reach_a_page(toy, monkeypatch, tmp_path):
+    """Ticks that point inwards, and a start-up file that changes how arrays are printed."""
+    (tmp_path / "matplotlibrc").write_text("xtick.direction: in\n")
+    start = tmp_path / "ipython/profile_default/startup/00-mine.py"
+    start.parent.mkdir(parents=True)
+    start.write_text("import numpy\nnumpy.set_printoptions(precision=1)\n")
+    monkeypatch.setenv("MATPLOTLIBRC", str(tmp_path / "matplotlibrc"))
+    monkeypatch.setenv("MPLCONFIGDIR", str(tmp_path))
+    monkeypatch.setenv("IPYTHONDIR", str(tmp_path / "ipython"))
+    toy.notebook(
+        "01_a",
+        "import matplotlib, numpy\nprint(matplotlib.rcParams['xtick.direction'], numpy.array([0.125]))",
+    )
+    (outcome,) = run_all([Job(toy.root, "01_a", {"profile": "quick", "seed": 0})], 1)
+    assert outcome.failure is None
+    assert outcome.executed.cells[-1].outputs[0].text == "out [0.125]\n"

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
-from gsl_utils.book.pages import INJECTED_ID, build_page, differences
+from gsl_utils.book.pages import INJECTED_ID, build_page, differences, outputs_digest
 
 
 def stream(name, text):
@@ -59,7 +59,7 @@ def test_a_page_is_its_notebook_with_outputs_and_the_injected_parameters():
         {"tags": ["injected-parameters"]},
         {},
     ]
-    assert page.metadata.gsl == {"digest": "d"}
+    assert page.metadata.gsl == {"digest": "d", "outputs": outputs_digest(page.cells)}
     assert differences(source_notebook(), page) == []
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from gsl_utils.book import notebooks
 from gsl_utils.book.dependencies import page_dependencies
-from gsl_utils.book.pages import differences
+from gsl_utils.book.pages import differences, outputs_digest
 from gsl_utils.book.root import BookError, require_root
 from gsl_utils.book.sources import Sources
 
@@ -80,7 +80,10 @@ def _reasons(root: Path, stem: str, sources: Sources, parameters: Mapping[str, A
         found.append(f"it was executed with {_listed(gsl.get('parameters', {}))}, not {_listed(wanted)}")
     # An edited notebook explains every difference; without one, somebody edited the page.
     if "notebook changed" not in found:
-        found += [f"the page was edited by hand: {phrase}" for phrase in differences(source, page)]
+        edited = differences(source, page)
+        if gsl.get("outputs", "") != outputs_digest(page.cells):
+            edited.append("its outputs are not those of its execution")
+        found += [f"the page was edited by hand: {phrase}" for phrase in edited]
     return found
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -10,8 +11,9 @@ import nbformat
 from nbformat import NotebookNode
 
 from gsl_utils.book.notebooks import code_cells, tagged
+from gsl_utils.book.sources import sha256
 
-__all__ = ["INJECTED_ID", "build_page", "differences"]
+__all__ = ["INJECTED_ID", "build_page", "differences", "outputs_digest"]
 
 # papermill draws a random id for the cell that it injects; a page must have the same bytes every time.
 INJECTED_ID = "injected-parameters"
@@ -35,7 +37,7 @@ def build_page(source: NotebookNode, executed: NotebookNode, gsl: Mapping[str, A
     Args:
         source: The notebook.
         executed: What papermill made of it, with the injected parameters.
-        gsl: What the page's metadata say under ``gsl``.
+        gsl: What the page's metadata say under ``gsl``, beside the digest of its outputs.
 
     Returns:
         A new notebook; those given are not changed.
@@ -54,8 +56,23 @@ def build_page(source: NotebookNode, executed: NotebookNode, gsl: Mapping[str, A
         cells.insert(parameters + 1, cell)
     # What the notebook says of itself to the site: its description.
     said = {"myst": source.metadata["myst"]} if "myst" in source.metadata else {}
-    metadata = nbformat.from_dict({**copy.deepcopy({**_METADATA, **said}), "gsl": dict(gsl)})
+    own = {**gsl, "outputs": outputs_digest(cells)}
+    metadata = nbformat.from_dict({**copy.deepcopy({**_METADATA, **said}), "gsl": own})
     return nbformat.v4.new_notebook(cells=cells, metadata=metadata, nbformat_minor=5)
+
+
+def outputs_digest(cells: Sequence[Mapping[str, Any]]) -> str:
+    """Return the digest of what a page's code cells show, and of the order in which they ran.
+
+    Args:
+        cells: The page's cells.
+    """
+    shown = [
+        [cell["id"], cell["execution_count"], cell["outputs"]]
+        for cell in cells
+        if cell["cell_type"] == "code"
+    ]
+    return sha256(json.dumps(shown, sort_keys=True, ensure_ascii=False).encode())
 
 
 def _take_outputs(cell: NotebookNode, result: NotebookNode) -> None:
