@@ -69,7 +69,7 @@ def rip_constant(A: Tensor, s: int, *, limit: int = 200_000) -> Tensor:
 
     Returns:
         A scalar tensor: for every s-sparse x,
-        :math:`(1-\delta_s)\|x\|_2^2\le\|Ax\|_2^2\le(1+\delta_s)\|x\|_2^2`, and no smaller number will do.
+        :math:`\bigl|\|Ax\|_2^2 - \|x\|_2^2\bigr| \le \delta_s\|x\|_2^2`, and no smaller number will do.
 
     Raises:
         TypeError: ``A`` is not a tensor of floats, or an option is not an integer.
