@@ -96,7 +96,9 @@ def test_after_twenty_steps_company_has_changed_nothing(name, method, penalty, o
 
     (_, together), *others = companies(solve, A, y, z0, order=order)
     for company, found in others:
-        assert (found.z - together.z).norm() <= 1e-9 * together.z.norm(), company
+        # A descent that has come to rest is somewhere within its tolerance, and rounding decides where.
+        rests = bool(found.converged & together.converged)
+        assert (found.z - together.z).norm() <= (1e-6 if rests else 1e-9) * together.z.norm(), company
         assert (found.objective - together.objective).abs() <= 1e-9 * y[0].square().sum(), company
 
 
