@@ -57,6 +57,7 @@ CHECKS: dict[str, Check] = {
     "notebooks without outputs (nbstripout)": _stripped,
     "fresh pages": _module("freshness"),
     "ledger of claims": _module("ledger"),
+    "histories of claims": _module("history"),
     "numbers in prose": _module("literals"),
     "figures and their numbers": _module("bundle"),
     "stored results": _module("results"),
