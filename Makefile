@@ -1,9 +1,9 @@
-# A thin face: every target is one or two commands, and the work is done by `python -m gsl_utils.book`.
+# A thin face: every target is one or two commands, and the work is done by `python -m bindery`.
 
 PYTHON ?= python3
 VENV_PYTHON := .venv/bin/python
-SETUP := $(PYTHON) gsl_utils/book/bootstrap.py --extras
-BOOK := $(VENV_PYTHON) -m gsl_utils.book
+SETUP := $(PYTHON) bindery/bootstrap.py --extras
+BOOK := $(VENV_PYTHON) -m bindery
 PYTEST := $(VENV_PYTHON) -m pytest -n 2 --dist loadfile
 NBVAL := $(PYTEST) --nbval
 
@@ -31,7 +31,7 @@ check: setup-all ## lint, types, stale pages, the ledger, the environment files 
 	@$(BOOK) check
 
 test-code: setup-all ## unit, property, documentation, notebook and site tests
-	$(PYTEST) --doctest-modules tests gsl_utils benchmarks
+	$(PYTEST) --doctest-modules tests gsl_utils bindery benchmarks
 
 test-pages: setup-all ## execute every page again and compare it with what is committed
 	$(NBVAL) book
@@ -60,4 +60,4 @@ seeds: setup ## execute every page with two other seeds and compare the verdicts
 
 clean: ## remove what is made from the sources; the environment stays (it is .venv)
 	rm -rf _build book/_figures dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
-	find gsl_utils tests notebooks book -name __pycache__ -type d -prune -exec rm -rf {} +
+	find gsl_utils bindery tests notebooks book -name __pycache__ -type d -prune -exec rm -rf {} +

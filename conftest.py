@@ -8,10 +8,10 @@ import os
 import tempfile
 from pathlib import Path
 
-from gsl_utils.book.arithmetic import CHOICE, wished
-from gsl_utils.book.kernels import environment
+from bindery.arithmetic import CHOICE, wished
+from bindery.kernels import environment
 
-pytest_plugins = ["gsl_utils.book.validation"]
+pytest_plugins = ["bindery.validation"]
 
 # Handed on to the processes that this one starts, whose variables then say nothing of who wished what.
 os.environ[CHOICE] = wished(os.environ)

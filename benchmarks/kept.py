@@ -8,8 +8,8 @@ from pathlib import Path
 
 from benchmarks.tables import Tables
 from benchmarks.tasks import Scale
-from gsl_utils.book.dependencies import combined, paper_dependencies
-from gsl_utils.book.root import BENCHMARKS
+from bindery.dependencies import combined, paper_dependencies
+from bindery.root import BENCHMARKS
 
 __all__ = ["Kept"]
 

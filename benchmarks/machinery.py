@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from gsl_utils.book.kernels import environment
-from gsl_utils.book.units import seconds_of_a_unit
+from bindery.kernels import environment
+from bindery.units import seconds_of_a_unit
 
 __all__ = ["Cost", "costs"]
 
@@ -20,7 +20,7 @@ _WORK = {
     "python": ("-c", "pass"),
     "import gsl_utils": ("-c", "import gsl_utils"),
     "import gsl_utils.recovery": ("-c", "import gsl_utils.recovery"),
-    "status of all pages": ("-m", "gsl_utils.book", "status"),
+    "status of all pages": ("-m", "bindery", "status"),
 }
 
 

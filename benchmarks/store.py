@@ -17,11 +17,11 @@ import torch
 from benchmarks.tables import Tables
 from benchmarks.tasks import Scale
 from benchmarks.timing import product_rate
-from gsl_utils.book import run_times, stored
-from gsl_utils.book.dependencies import paper_dependencies
-from gsl_utils.book.encoding import encode_csv
-from gsl_utils.book.paper import commit
-from gsl_utils.book.root import BENCHMARKS
+from bindery import run_times, stored
+from bindery.dependencies import paper_dependencies
+from bindery.encoding import encode_csv
+from bindery.paper import commit
+from bindery.root import BENCHMARKS
 
 __all__ = ["Provenance", "store"]
 

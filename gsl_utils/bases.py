@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from gsl_utils import _checks
+from gsl_utils.common import checks
 
 __all__ = ["dct_basis", "wavelet_basis"]
 
@@ -44,8 +44,8 @@ def dct_basis(
             [ 0.7071, -0.7071]], dtype=torch.float64)
     """
     lengths = _lengths(shape)
-    _checks.floating_dtype("dtype", dtype)
-    device = _checks.device("device", device)
+    checks.floating_dtype("dtype", dtype)
+    device = checks.device("device", device)
     basis = torch.ones(1, 1, dtype=torch.float64)
     for length in lengths:
         basis = torch.kron(basis, _cosines(length))
@@ -87,8 +87,8 @@ def wavelet_basis(
             [ 0.7071, -0.7071]], dtype=torch.float64)
     """
     lengths = _lengths(shape)
-    _checks.floating_dtype("dtype", dtype)
-    device = _checks.device("device", device)
+    checks.floating_dtype("dtype", dtype)
+    device = checks.device("device", device)
     halvings = min((length & -length).bit_length() - 1 for length in lengths)
     if halvings == 0:
         raise ValueError(f"shape is {lengths}; every length must be even, so that it can be halved.")
@@ -117,7 +117,7 @@ def wavelet_basis(
 def _lengths(shape: Sequence[int]) -> tuple[int, ...]:
     if not isinstance(shape, tuple | list | torch.Size) or len(shape) not in (1, 2):
         raise ValueError(f"shape is {shape!r}; it must be (n,) or (height, width).")
-    return tuple(_checks.integer("shape", length, 1) for length in shape)
+    return tuple(checks.integer("shape", length, 1) for length in shape)
 
 
 def _cosines(n: int) -> Tensor:

@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from gsl_utils import _checks
+from gsl_utils.common import checks
 
 __all__ = ["NAMES", "digest", "fetch", "load"]
 
@@ -87,12 +87,12 @@ def load(
     >>> images.shape, labels.tolist(), float(images.max())
     (torch.Size([2, 64]), [1, 7], 1.0)
     """
-    _checks.choice("name", name, NAMES)
-    _checks.choice("split", split, ("train", "test"))
-    _checks.floating_dtype("dtype", dtype)
-    device = _checks.device("device", device)
+    checks.choice("name", name, NAMES)
+    checks.choice("split", split, ("train", "test"))
+    checks.floating_dtype("dtype", dtype)
+    device = checks.device("device", device)
     if n is not None:
-        _checks.integer("n", n, 1)
+        checks.integer("n", n, 1)
     if name == "digits":
         pixels, labels, white = _digits(split)
     else:
@@ -101,7 +101,7 @@ def load(
         labels = _read_idx(_locate(name, f"{prefix}-labels-idx1-ubyte.gz"), name)
         white = 255.0
     if n is not None:
-        _checks.integer("n", n, 1, len(pixels), f"the number of {split} images of {name}")
+        checks.integer("n", n, 1, len(pixels), f"the number of {split} images of {name}")
         pixels, labels = pixels[:n], labels[:n]
     flat = torch.from_numpy(pixels.reshape(len(pixels), -1)).to(device=device, dtype=dtype)
     return flat.div_(white), torch.from_numpy(labels.astype(np.int64)).to(device=device)
@@ -128,7 +128,7 @@ def digest(name: str) -> str:
     >>> digest("mnist")[:8]
     'd89dbb0a'
     """
-    _checks.choice("name", name, NAMES)
+    checks.choice("name", name, NAMES)
     if name == "digits":
         return hashlib.sha256(_digits_table()).hexdigest()
     listed = "\n".join(f"{file} {value}" for file, value in sorted(_SHA256[name].items()))
@@ -159,7 +159,7 @@ def fetch(name: str) -> Path:
     ...
     ValueError: name is 'digits'; it must be one of 'mnist', 'fashion-mnist'.
     """
-    _checks.choice("name", name, tuple(_SHA256))
+    checks.choice("name", name, tuple(_SHA256))
     pooch = _pooch()
     folder = _cache() / name
     for file, known in _SHA256[name].items():

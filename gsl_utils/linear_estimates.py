@@ -8,8 +8,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from gsl_utils import _batched, _checks
-from gsl_utils._units import scaled, unit
+from gsl_utils.common import batched, checks
+from gsl_utils.common.units import scaled, unit
 
 __all__ = ["affine_fit", "affine_lmmse", "least_norm"]
 
@@ -35,10 +35,10 @@ def least_norm(A: Tensor, y: Tensor) -> Tensor:
     >>> least_norm(torch.tensor([[1.0, 1.0]]), torch.tensor([2.0]))
     tensor([1.0000, 1.0000])
     """
-    A, y, _ = _checks.linear_system("A", A, "y", y, "rows")
+    A, y, _ = checks.linear_system("A", A, "y", y, "rows")
     (A, above), (y, beyond) = unit(A.detach(), (-2, -1)), unit(y.detach(), -1)
-    x = _batched.forward(torch.linalg.pinv(A), y)
-    return _checks.representable("the estimate", scaled(x, beyond - above.squeeze(-1)))
+    x = batched.forward(torch.linalg.pinv(A), y)
+    return checks.representable("the estimate", scaled(x, beyond - above.squeeze(-1)))
 
 
 def affine_fit(u: Tensor, x: Tensor) -> tuple[Tensor, Tensor]:
@@ -67,15 +67,15 @@ def affine_fit(u: Tensor, x: Tensor) -> tuple[Tensor, Tensor]:
     """
     M, c, inside, outside = _fit("u", u, "x", x)
     return (
-        _checks.representable("M", scaled(M, outside - inside)),
-        _checks.representable("c", scaled(c, outside.squeeze(-1))),
+        checks.representable("M", scaled(M, outside - inside)),
+        checks.representable("c", scaled(c, outside.squeeze(-1))),
     )
 
 
 def _fit(u_name: str, u: object, x_name: str, x: object) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """The map between u and x over powers of two, ``(1, 1)``, and the exponents of these."""
-    inputs, outputs = _checks.signals(u_name, u, "q").detach(), _checks.signals(x_name, x).detach()
-    _checks.same_kind(**{u_name: inputs, x_name: outputs})
+    inputs, outputs = checks.signals(u_name, u, "q").detach(), checks.signals(x_name, x).detach()
+    checks.same_kind(**{u_name: inputs, x_name: outputs})
     if inputs.ndim != 2 or outputs.ndim != 2 or len(inputs) != len(outputs):
         raise ValueError(
             f"{u_name} has shape {tuple(inputs.shape)} and {x_name} has {tuple(outputs.shape)}; they must be "
@@ -120,12 +120,12 @@ def affine_lmmse(y_train: Tensor, x_train: Tensor, y: Tensor) -> Tensor:
     tensor([ 3., -2.])
     """
     M, c, inside, outside = _fit("y_train", y_train, "x_train", x_train)
-    y = _checks.signals("y", y, "m").detach()
-    _checks.same_kind(y_train=y_train, y=y)
+    y = checks.signals("y", y, "m").detach()
+    checks.same_kind(y_train=y_train, y=y)
     if y.shape[-1] != M.shape[1]:
         raise ValueError(
             f"y has shape {tuple(y.shape)} and y_train has {tuple(y_train.shape)}; they must "
             "have the same last dimension."
         )
     estimate = scaled(scaled(y, -inside.squeeze()) @ M.mT + c, outside.squeeze())
-    return _checks.representable("the estimate", estimate)
+    return checks.representable("the estimate", estimate)

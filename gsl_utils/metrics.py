@@ -12,8 +12,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import avg_pool2d
 
-from gsl_utils import _checks
-from gsl_utils._units import decibels, scaled, unit, unit_difference
+from gsl_utils.common import checks
+from gsl_utils.common.units import decibels, scaled, unit, unit_difference
 
 __all__ = ["asce", "psnr_db", "srnr_db", "ssim", "support_f1"]
 
@@ -48,9 +48,9 @@ def srnr_db(x: Tensor, x_hat: Tensor, *, reduction: str = "ratio") -> Tensor:
     >>> srnr_db(x, x + 0.5, reduction="none")
     tensor([16.9897, 16.9897])
     """
-    x, x_hat = _checks.signals("x", x), _checks.signals("x_hat", x_hat)
-    _checks.same_shape(x=x, x_hat=x_hat)
-    _checks.choice("reduction", reduction, ("ratio", "none", "median"))
+    x, x_hat = checks.signals("x", x), checks.signals("x_hat", x_hat)
+    checks.same_shape(x=x, x_hat=x_hat)
+    checks.choice("reduction", reduction, ("ratio", "none", "median"))
     together = tuple(range(x.ndim)) if reduction == "ratio" else -1
     (signal, over), (noise, under) = unit(x, together), unit_difference(x, x_hat, together)
     energy, error = signal.square().sum(-1), noise.square().sum(-1)
@@ -101,9 +101,9 @@ def asce(z: Tensor, z_hat: Tensor, k: int) -> Tensor:
     >>> asce(torch.tensor([1.0, 0.0, -1.0, 0.0]), torch.tensor([0.9, 0.3, -0.1, 0.0]), k=2)
     tensor(0.5000)
     """
-    z, z_hat = _checks.signals("z", z, "p"), _checks.signals("z_hat", z_hat, "p")
-    _checks.same_shape(z=z, z_hat=z_hat)
-    k = _checks.integer("k", k, 1, z.shape[-1], "the length of z")
+    z, z_hat = checks.signals("z", z, "p"), checks.signals("z_hat", z_hat, "p")
+    checks.same_shape(z=z, z_hat=z_hat)
+    k = checks.integer("k", k, 1, z.shape[-1], "the length of z")
     common = _largest(z, k) & _largest(z_hat, k)
     return 1 - common.sum(-1).to(z.dtype) / k
 
@@ -130,9 +130,9 @@ def support_f1(z: Tensor, z_hat: Tensor, *, tol: float = 1e-6) -> Tensor:
     >>> support_f1(torch.tensor([1.0, 0.0, -1.0, 0.0]), torch.tensor([0.9, 0.3, 0.0, 0.0]))
     tensor(0.5000)
     """
-    z, z_hat = _checks.signals("z", z, "p"), _checks.signals("z_hat", z_hat, "p")
-    _checks.same_shape(z=z, z_hat=z_hat)
-    tol = _checks.real("tol", tol, low=0.0)
+    z, z_hat = checks.signals("z", z, "p"), checks.signals("z_hat", z_hat, "p")
+    checks.same_shape(z=z, z_hat=z_hat)
+    tol = checks.real("tol", tol, low=0.0)
     true, found = z.abs() > tol, z_hat.abs() > tol
     sizes = (true.sum(-1) + found.sum(-1)).to(z.dtype)
     common = (true & found).sum(-1).to(z.dtype)
@@ -168,9 +168,9 @@ def psnr_db(
     >>> psnr_db(torch.zeros(4), torch.full((4,), 0.1))
     tensor(20.)
     """
-    x, x_hat = _checks.signals("x", x), _checks.signals("x_hat", x_hat)
-    _checks.same_shape(x=x, x_hat=x_hat)
-    data_range = _checks.real("data_range", data_range, above=0.0)
+    x, x_hat = checks.signals("x", x), checks.signals("x_hat", x_hat)
+    checks.same_shape(x=x, x_hat=x_hat)
+    data_range = checks.real("data_range", data_range, above=0.0)
     x, x_hat = _one_row_each("x", x, shape), _one_row_each("x_hat", x_hat, shape)
     mantissa, power = math.frexp(data_range)
     noise, under = unit_difference(x, x_hat, -1)
@@ -183,8 +183,8 @@ def _one_row_each(name: str, x: Tensor, shape: object) -> Tensor:
     if shape is not None:
         if not isinstance(shape, tuple | list) or len(shape) not in (1, 2):
             raise TypeError(f"shape is {shape!r}; it must be (height, width) or (n,).")
-        sides = [_checks.integer("shape", side, 1) for side in shape]
-        return _checks.images(name, x, (1, *sides)[-2:])
+        sides = [checks.integer("shape", side, 1) for side in shape]
+        return checks.images(name, x, (1, *sides)[-2:])
     small, large = sorted(x.shape[-2:]) if x.ndim > 2 else (0, 1)
     if small > 1 and large <= 2 * small:
         count, height, width = x.shape[:-2].numel(), *x.shape[-2:]
@@ -229,11 +229,11 @@ def ssim(
     """
     if not isinstance(shape, tuple | list) or len(shape) != 2:
         raise TypeError(f"shape is {shape!r}; it must be a pair (height, width).")
-    height, width = (_checks.integer("shape", side, 1) for side in shape)
-    x, x_hat = _checks.images("x", x, (height, width)), _checks.images("x_hat", x_hat, (height, width))
-    _checks.same_shape(x=x, x_hat=x_hat)
-    data_range = _checks.real("data_range", data_range, above=0.0)
-    window = _checks.integer("window", window, 3, min(height, width), "the smaller side of the image")
+    height, width = (checks.integer("shape", side, 1) for side in shape)
+    x, x_hat = checks.images("x", x, (height, width)), checks.images("x_hat", x_hat, (height, width))
+    checks.same_shape(x=x, x_hat=x_hat)
+    data_range = checks.real("data_range", data_range, above=0.0)
+    window = checks.integer("window", window, 3, min(height, width), "the smaller side of the image")
     if window % 2 == 0:
         raise ValueError(f"window is {window}; it must be odd.")
 

@@ -86,8 +86,8 @@ class ToyBook:
         return twin
 
     def machinery(self):
-        """Let the pages import the real `gsl_utils.book`."""
-        (self.root / "gsl_utils/book").symlink_to(ROOT / "gsl_utils/book")
+        """Let the pages import the real `bindery`, whatever is installed."""
+        (self.root / "bindery").symlink_to(ROOT / "bindery")
 
     def claim(self, name):
         """Write the record of a claim of chapter 01: a slope is positive."""
@@ -100,6 +100,12 @@ class ToyBook:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
         return path
+
+    def machine(self, name, text):
+        """Write a module of a machinery of the toy's own."""
+        path = self.root / "bindery" / f"{name}.py"
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(text)
 
     def notebook(self, stem, *cells, parameters='profile = "quick"\nseed = 0'):
         """Write a notebook of code cells; one that starts with `#:` is prose."""
@@ -121,7 +127,7 @@ class ToyBook:
         return {path.stem: path.read_bytes() for path in sorted((self.root / "book").glob("*.ipynb"))}
 
     def command(self, *words, **variables):
-        """Run `python -m gsl_utils.book` inside the toy book, with the real machinery."""
+        """Run `python -m bindery` inside the toy book, with the real machinery."""
         with self.start(*words, **variables) as process:
             try:
                 output, errors = process.communicate(timeout=120)
@@ -133,7 +139,7 @@ class ToyBook:
     def start(self, *words, **variables):
         """Start the same, and return at once."""
         return subprocess.Popen(
-            [sys.executable, "-P", "-m", "gsl_utils.book", *words],
+            [sys.executable, "-P", "-m", "bindery", *words],
             cwd=self.root,
             # What a unit is worth need not be measured for each toy.
             env={**os.environ, "PYTHONPATH": str(ROOT), "BOOK_UNIT": "0.5", **variables},

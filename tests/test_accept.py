@@ -6,10 +6,10 @@ import nbformat
 import pytest
 import yaml
 
-from gsl_utils.book.accept import accept, edited_changelog, edited_record
-from gsl_utils.book.ledger import problems
-from gsl_utils.book.record import CLAIM_MIME
-from gsl_utils.book.root import BookError
+from bindery.accept import accept, edited_changelog, edited_record
+from bindery.ledger import problems
+from bindery.record import CLAIM_MIME
+from bindery.root import BookError
 
 CHAPTER = "01_classical_cs"
 FLOW = 'accepted: {verdict: "not run", reason: "No chapter has run it yet."}  # kept'

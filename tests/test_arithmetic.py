@@ -7,11 +7,11 @@ import sys
 
 import pytest
 
-from gsl_utils.book import arithmetic, turn
-from gsl_utils.book.arithmetic import CHOICE, VARIABLES, differing, fingerprint, sentence, variables, wished
-from gsl_utils.book.fingerprint import PARTS
-from gsl_utils.book.kernels import environment
-from gsl_utils.book.root import BookError
+from bindery import arithmetic, turn
+from bindery.arithmetic import CHOICE, VARIABLES, differing, fingerprint, sentence, variables, wished
+from bindery.fingerprint import PARTS
+from bindery.kernels import environment
+from bindery.root import BookError
 
 ours = pytest.mark.skipif(
     variables("book")["MKL_CBWR"] is None, reason="the book's arithmetic is for x86-64 with AVX2, under Linux"
@@ -79,7 +79,7 @@ def test_pages_run_in_the_books_arithmetic_whatever_is_set(toy):
     toy.machinery()
     toy.notebook(
         "01_a",
-        "import os\nfrom gsl_utils.book.arithmetic import VARIABLES\n"
+        "import os\nfrom bindery.arithmetic import VARIABLES\n"
         "print({name: os.environ.get(name) == value for name, value in VARIABLES.items()})",
     )
     done = toy.command("execute", **{CHOICE: "own", "MKL_CBWR": "AVX2"})
@@ -159,7 +159,7 @@ def test_every_lesson_and_each_evidence_page_has_its_turn():
 
 def test_turn_names_files_that_nbval_can_run(root):
     named = subprocess.run(
-        [sys.executable, "-m", "gsl_utils.book", "turn"], cwd=root, capture_output=True, text=True, check=True
+        [sys.executable, "-m", "bindery", "turn"], cwd=root, capture_output=True, text=True, check=True
     ).stdout.split()
     assert named
     assert all((root / name).is_file() for name in named)

@@ -17,7 +17,7 @@ from benchmarks.machinery import costs
 from benchmarks.race import Method, Row, Task, lacking, race, tuned
 from benchmarks.tasks import FULL, QUICK, curves, tasks
 from benchmarks.timing import least_seconds, product_rate
-from gsl_utils.book import results
+from bindery import results
 
 TASKS = {task.name: task for task in tasks(QUICK)}
 SMALL = QUICK.classical
@@ -412,7 +412,7 @@ def test_provenance_names_versions_seeds_and_no_host(root):
     said = store.Provenance(root, QUICK).end({"csgm": ["deepinv (no deepinv)"], "omp": []})
     assert said["parameters"]["seeds"] == (1, 2)
     assert said["versions"]["torch"]
-    assert "gsl_utils._lasso" in said["sources"]
+    assert "gsl_utils.sparse.lasso" in said["sources"]
     assert "benchmarks" in said["sources"]
     assert said["lacking"] == {"csgm": ["deepinv (no deepinv)"]}
     assert said["gigaflops"]["float32"] > 0

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from gsl_utils.book import bootstrap
+from bindery import bootstrap
 
 SOURCE = Path(bootstrap.__file__)
 
@@ -73,7 +73,7 @@ def make_wheel(folder, name, version):
 
 def make_project(root):
     """A project with the real set-up, two tiny dependencies, and a folder of wheels in place of an index."""
-    target = root / "gsl_utils" / "book"
+    target = root / "bindery"
     target.mkdir(parents=True)
     shutil.copy(SOURCE, target)
     (root / "pyproject.toml").write_text(PYPROJECT)
@@ -95,7 +95,7 @@ def clean_environment(settings):
 
 def run(root, extras="book", prelude="", **settings):
     """Run the set-up as make does, after a prelude that stands for the machine's own state."""
-    script = root / "gsl_utils" / "book" / "bootstrap.py"
+    script = root / "bindery" / "bootstrap.py"
     command = [sys._base_executable, str(script), "--extras", extras]
     if prelude:
         code = (

@@ -8,8 +8,8 @@ import json
 import numpy as np
 import pytest
 
-from gsl_utils.book import bundle
-from gsl_utils.book.payload import BUNDLE_MIME, Bundle, from_columns, from_images
+from bindery import bundle
+from bindery.payload import BUNDLE_MIME, Bundle, from_columns, from_images
 
 SVG = '<svg xmlns="http://www.w3.org/2000/svg"/>'
 TABLE = from_columns("a-line", {"x": [0, 1], "y": [0.0, 1 / 3]}, profile="quick", seeds=[3])

@@ -5,7 +5,7 @@ import threading
 import nbformat
 import pytest
 
-from gsl_utils.book import check
+from bindery import check
 
 
 def saying(*lines):

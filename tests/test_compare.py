@@ -7,9 +7,9 @@ import json
 import numpy as np
 import pytest
 
-from gsl_utils.book.compare import CLAIM_LINE, differences, figure_differences, picture_differences
-from gsl_utils.book.payload import BUNDLE_MIME, from_columns, from_images
-from gsl_utils.book.record import CLAIM_MIME
+from bindery.compare import CLAIM_LINE, differences, figure_differences, picture_differences
+from bindery.payload import BUNDLE_MIME, from_columns, from_images
+from bindery.record import CLAIM_MIME
 
 DATA = {"m": [10, 20], "error": [1.0, 2e-9], "method": ["omp", "lasso"], "gap": [np.nan, 3.0]}
 

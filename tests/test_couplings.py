@@ -3,11 +3,11 @@
 import pytest
 import torch
 
-from gsl_utils._recover import recover
 from gsl_utils.generators import RealNVP, Sigmoid, Synthesis
-from gsl_utils.generators._by_hand import ByHand
+from gsl_utils.generators.by_hand import ByHand
 from gsl_utils.generators.synthesis import constant
 from gsl_utils.recovery import L1, gsl_best
+from gsl_utils.recovery.recover import recover
 
 
 def normal(*shape, seed=0, dtype=torch.float64):

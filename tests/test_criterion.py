@@ -7,7 +7,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from gsl_utils.book.criterion import CriterionError, parse
+from bindery.criterion import CriterionError, parse
 
 # A dozen criteria over x and y, each beside the same thing said in Python.
 EXAMPLES = {

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from gsl_utils.book.encoding import decode_csv, decode_npz, encode_csv, encode_npz
+from bindery.encoding import decode_csv, decode_npz, encode_csv, encode_npz
 
 finite = st.floats(allow_nan=False, allow_infinity=False, width=64)
 

@@ -15,11 +15,11 @@ from nbformat.sign import NotebookNotary
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from gsl_utils.book import bootstrap, environment
-from gsl_utils.book.environment import NOT_FOR_PAGES, problems
-from gsl_utils.book.notebooks import read
-from gsl_utils.book.sources import Sources
-from gsl_utils.book.syntax import parse_cell
+from bindery import bootstrap, environment
+from bindery.environment import NOT_FOR_PAGES, problems
+from bindery.notebooks import read
+from bindery.sources import Sources
+from bindery.syntax import parse_cell
 
 ROOT = Path(__file__).parents[1]
 OWN = {"gsl_utils", "benchmarks", "tests"}

@@ -4,9 +4,9 @@ import os
 
 import pytest
 
-from gsl_utils.book import execute, notebooks
-from gsl_utils.book.kernels import Failure, Job, Outcome
-from gsl_utils.book.root import BookError
+from bindery import execute, notebooks
+from bindery.kernels import Failure, Job, Outcome
+from bindery.root import BookError
 
 NOISY = """
 import sys, time

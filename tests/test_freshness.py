@@ -5,9 +5,9 @@ from collections import Counter
 import nbformat
 import pytest
 
-from gsl_utils.book import freshness, notebooks, records
-from gsl_utils.book.dependencies import combined, page_dependencies
-from gsl_utils.book.pages import build_page
+from bindery import freshness, notebooks, records
+from bindery.dependencies import combined, page_dependencies
+from bindery.pages import build_page
 
 
 def pretend_execution(book, stem):

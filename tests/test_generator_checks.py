@@ -6,7 +6,7 @@ import warnings
 import pytest
 import torch
 
-from gsl_utils._generator_checks import Trusted, check_generator, fed
+from gsl_utils.common.generator_checks import Trusted, check_generator, fed
 from gsl_utils.generators import VAE, Exponential, RealNVP, Sigmoid, Synthesis, fit_flow
 from gsl_utils.generators.synthesis import constant
 from gsl_utils.recovery import recover

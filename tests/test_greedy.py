@@ -7,7 +7,6 @@ import pytest
 import torch
 from sklearn.linear_model import orthogonal_mp
 
-from gsl_utils import _omp
 from gsl_utils.sparse import cosamp, iht, omp
 
 D = torch.float64
@@ -108,7 +107,7 @@ def test_a_column_almost_in_the_span_of_the_basis_is_made_orthogonal_to_it():
     column = (normal(4, 1, 7, seed=1) @ basis).squeeze(1) + 1e-9 * normal(4, 50, seed=2)
     column[0] = normal(50, seed=3)
     column = column / column.norm(dim=-1, keepdim=True)
-    found, along = _omp._orthonormal(basis, column)
+    found, along = omp._orthonormal(basis, column)
     assert float((basis @ found.unsqueeze(-1)).abs().max()) < 1e-14
     torch.testing.assert_close(found.norm(dim=-1), torch.ones(4, dtype=D))
     # What is returned beside it puts the column together again.

@@ -6,12 +6,12 @@ from itertools import combinations
 import pytest
 import torch
 
-from gsl_utils._gsl_best import _search
-from gsl_utils._pursuit import Found, _gains, _without_least, eliminate, largest, pursue
-from gsl_utils._sparsity import Criterion
-from gsl_utils._supports import SparseModel
 from gsl_utils.generators import Exponential, RealNVP, Sigmoid
 from gsl_utils.recovery import exhaustive_support, gsl_best, gsl_l1, support_oracle
+from gsl_utils.recovery.gsl.best import _search
+from gsl_utils.recovery.gsl.pursuit import Found, _gains, _without_least, eliminate, largest, pursue
+from gsl_utils.recovery.gsl.sparsity import Criterion
+from gsl_utils.recovery.gsl.supports import SparseModel
 
 N, P, M, K = 30, 30, 20, 3
 

@@ -4,8 +4,8 @@ import subprocess
 
 import pytest
 
-from gsl_utils.book import history
-from gsl_utils.book.history import entries, lost, problems, unknown
+from bindery import history
+from bindery.history import entries, lost, problems, unknown
 
 FIRST = "      - {date: 2030-01-01, change: The first., why: It was wrong.}\n"
 SECOND = "      - {date: 2030-01-02, change: The second., why: So was that.}\n"

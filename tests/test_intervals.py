@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from gsl_utils.book.intervals import paired_interval, slope_interval, t_interval, tenths, wilson_interval
+from bindery.intervals import paired_interval, slope_interval, t_interval, tenths, wilson_interval
 
 FINITE = st.floats(-1e6, 1e6, allow_subnormal=False)
 LEVELS = st.floats(0.5, 0.999)

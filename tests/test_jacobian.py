@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from gsl_utils._jacobian import Tangents
+from gsl_utils.common.jacobian import Tangents
 from toys import ByHand
 
 W = torch.randn(12, 4, generator=torch.Generator().manual_seed(5), dtype=torch.float64)

@@ -6,8 +6,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from gsl_utils.book.arithmetic import CHOICE
-from gsl_utils.book.kernels import Failure, Job, environment, run_all
+from bindery.arithmetic import CHOICE
+from bindery.kernels import Failure, Job, environment, run_all
 
 
 def test_the_environment_is_what_the_book_prescribes(tmp_path):

@@ -7,11 +7,11 @@ import pytest
 import yaml
 
 import toys
-from gsl_utils.book import ledger
-from gsl_utils.book.entries import report
-from gsl_utils.book.ledger import collect, problems, to_json
-from gsl_utils.book.record import CLAIM_MIME
-from gsl_utils.book.results import store
+from bindery import ledger
+from bindery.entries import report
+from bindery.ledger import collect, problems, to_json
+from bindery.record import CLAIM_MIME
+from bindery.results import store
 
 CHAPTER = "01_classical_cs"
 CLAIM = toys.CLAIM | {"accepted": {"verdict": "reproduced", "reason": "seen"}}
@@ -89,7 +89,7 @@ def test_a_verdict_that_turns_is_a_problem_that_says_how_to_accept(book, low, hi
         "claims/toy.yml:4: toy-slope: its verdict was accepted as 'reproduced' and is now"
     )
     assert f"now {word!r} (" in problem
-    assert 'python -m gsl_utils.book accept toy-slope --reason "..."' in problem
+    assert 'python -m bindery accept toy-slope --reason "..."' in problem
 
 
 @pytest.mark.parametrize("verdict", ["reproduced", "contradicted", "void"])

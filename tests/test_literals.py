@@ -7,10 +7,10 @@ import json
 import nbformat
 import pytest
 
-from gsl_utils.book import literals
-from gsl_utils.book.bound import Reference
-from gsl_utils.book.emit import GLUE_PREFIX
-from gsl_utils.book.record import CLAIM_MIME
+from bindery import literals
+from bindery.bound import Reference
+from bindery.emit import GLUE_PREFIX
+from bindery.record import CLAIM_MIME
 
 STEM = "01_page"
 HERE = f"notebooks/{STEM}.ipynb"

@@ -3,13 +3,13 @@ import sys
 
 import pytest
 
-from gsl_utils.book.__main__ import COMMANDS, main
+from bindery.__main__ import COMMANDS, main
 
 
 def test_help_names_every_command_and_imports_none_of_them():
     script = (
         "import sys, contextlib\n"
-        "from gsl_utils.book.__main__ import main\n"
+        "from bindery.__main__ import main\n"
         "with contextlib.suppress(SystemExit):\n"
         "    main(['--help'])\n"
         "slow = {'torch', 'numpy', 'nbformat', 'papermill', 'matplotlib', 'sphinx'} & set(sys.modules)\n"
@@ -26,7 +26,7 @@ def test_every_command_has_help_of_its_own(name, capsys):
         main([name, "--help"])
     assert caught.value.code == 0
     shown = capsys.readouterr().out
-    assert f"book {name}" in shown
+    assert f"bindery {name}" in shown
     assert COMMANDS[name][1][:20].lower() in shown.lower()
 
 
@@ -49,6 +49,6 @@ def test_an_interrupted_command_says_so(toy, monkeypatch, capsys):
         raise KeyboardInterrupt
 
     monkeypatch.chdir(toy.root)
-    monkeypatch.setattr("gsl_utils.book.freshness.problems", interrupted)
+    monkeypatch.setattr("bindery.freshness.problems", interrupted)
     assert main(["status"]) == 130
     assert capsys.readouterr().err == "stopped\n"

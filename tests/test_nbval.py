@@ -9,8 +9,8 @@ import sys
 
 import pytest
 
-from gsl_utils.book.arithmetic import CHOICE, fingerprint
-from gsl_utils.book.kernels import environment
+from bindery.arithmetic import CHOICE, fingerprint
+from bindery.kernels import environment
 
 CELLS = (
     'print("error 0.125")\nprint("second line")',
@@ -22,7 +22,7 @@ svg = head + '<svg width="1.5">\\n<path d="M 0.5"/>\\n</svg>\\n'
 publish_display_data({"image/svg+xml": svg, "text/plain": "Figure of 2 axes"})
 """,
     """
-from gsl_utils.book.payload import BUNDLE_MIME, from_columns, from_images
+from bindery.payload import BUNDLE_MIME, from_columns, from_images
 table = from_columns("noise", {"m": [10, 20], "error": [0.5, 0.75]}, profile=profile, seeds=[seed])
 publish_display_data({BUNDLE_MIME: table.to_json()})
 """,
@@ -124,7 +124,7 @@ def checked(request, new_toy, root):
     toy.page("lost_count").write_text(json.dumps(lost))
     words = (
         "-p",
-        "gsl_utils.book.validation",
+        "bindery.validation",
         "--nbval",
         "-n",
         "2",

@@ -229,7 +229,7 @@ def test_jacobian_variation_against_all_the_jacobians(p, n):
 def test_jacobian_variation_in_blocks_is_the_same(p, n, monkeypatch):
     G, u = network(5, p, n), normal(50, p)
     whole = jacobian_variation(G, u)
-    monkeypatch.setattr("gsl_utils._variation._BLOCK", 7 * 7 * 3)
+    monkeypatch.setattr("gsl_utils.nonlinearity.variation._BLOCK", 7 * 7 * 3)
     assert jacobian_variation(G, u) == pytest.approx(whole)
 
 
@@ -320,7 +320,7 @@ def test_the_variation_knows_no_unit_of_signals(p, n, dtype, most, monkeypatch):
     u = normal(50, p).to(dtype)
     # In blocks, whose derivatives grow and shrink.
     u = u * torch.linspace(0.1, 2, 50, dtype=dtype).roll(20).unsqueeze(-1)
-    monkeypatch.setattr("gsl_utils._variation._BLOCK", 7 * 7 * 3)
+    monkeypatch.setattr("gsl_utils.nonlinearity.variation._BLOCK", 7 * 7 * 3)
     whole = jacobian_variation(lambda u: torch.sinh(u @ weights[0]) @ weights[1], u)
     for power in (-most, most):
         unit = 2.0**power
@@ -333,7 +333,7 @@ def test_the_variation_of_derivatives_that_grow_beyond_all_others():
     assert jacobian_variation(torch.exp, u) == pytest.approx(1)
     monkey = pytest.MonkeyPatch()
     with monkey.context() as patch:
-        patch.setattr("gsl_utils._variation._BLOCK", 1)
+        patch.setattr("gsl_utils.nonlinearity.variation._BLOCK", 1)
         assert jacobian_variation(torch.exp, u) == pytest.approx(1)
         assert jacobian_variation(lambda u: 1e-300 * u, u) == 0
 

@@ -3,8 +3,8 @@ import json
 import nbformat
 import pytest
 
-from gsl_utils.book import notebooks
-from gsl_utils.book.root import BookError
+from bindery import notebooks
+from bindery.root import BookError
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gsl_utils.book.numbers import math_numbers, numbers
+from bindery.numbers import math_numbers, numbers
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
-from gsl_utils.book.pages import INJECTED_ID, build_page, differences, outputs_digest
+from bindery.pages import INJECTED_ID, build_page, differences, outputs_digest
 
 
 def stream(name, text):

@@ -3,12 +3,12 @@ import subprocess
 
 import pytest
 
-from gsl_utils.book import paper
-from gsl_utils.book.dependencies import paper_dependencies
+from bindery import paper
+from bindery.dependencies import paper_dependencies
 
 RECORD = """
 import os
-from gsl_utils.book.record import configure, publish
+from bindery.record import configure, publish
 from gsl_utils.metrics import error
 configure(profile, seed)
 publish("error", error(seed))

@@ -7,7 +7,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gsl_utils.penalties import L1, L2, HardSparsity, NoPenalty
+from gsl_utils.recovery.penalties import L1, L2, HardSparsity, NoPenalty
 
 reals = st.floats(-5, 5)
 vectors = st.lists(reals, min_size=4, max_size=4).map(lambda z: torch.tensor([z], dtype=torch.float64))

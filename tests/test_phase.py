@@ -8,7 +8,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gsl_utils.phase import l1_statistical_dimension, weak_threshold
+from gsl_utils.transition import l1_statistical_dimension, weak_threshold
 
 SHARES = [1e-6, 1e-3, 0.05, 0.3, 0.7, 0.999]
 

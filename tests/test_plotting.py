@@ -16,8 +16,8 @@ from matplotlib import pyplot as plt
 from nbclient import NotebookClient
 from scipy.optimize import isotonic_regression
 
-from gsl_utils.book import bundle, plotting, record, svg
-from gsl_utils.book.payload import BUNDLE_MIME, Bundle
+from bindery import bundle, plotting, record, svg
+from bindery.payload import BUNDLE_MIME, Bundle
 
 
 @pytest.fixture(autouse=True)
@@ -261,7 +261,7 @@ def test_tidy_refuses_another_shape():
 SOURCE = """
 import numpy as np
 from matplotlib import pyplot as plt
-from gsl_utils.book import plotting, record
+from bindery import plotting, record
 plotting.use_style()
 record.configure("quick", 3)
 fig, ax = plt.subplots(figsize=plotting.figsize())

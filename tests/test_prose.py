@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from gsl_utils.book.prose import pieces
+from bindery.prose import pieces
 
 
 def said(text, kind="prose"):

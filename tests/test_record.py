@@ -12,9 +12,9 @@ import yaml
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
 
-from gsl_utils.book import emit
-from gsl_utils.book import record as module
-from gsl_utils.book.record import CLAIM_MIME, configure, publish, record
+from bindery import emit
+from bindery import record as module
+from bindery.record import CLAIM_MIME, configure, publish, record
 from toys import CLAIM
 
 PAIR = CLAIM | {
@@ -246,7 +246,7 @@ def execute(folder, *sources):
     return notebook
 
 
-SETUP = 'from gsl_utils.book.record import configure, publish, record\nconfigure("quick", seed=0)'
+SETUP = 'from bindery.record import configure, publish, record\nconfigure("quick", seed=0)'
 RECORD = 'record("toy-slope", 1.0, (0.95, 1.05), control=(0.1, 0.0, 0.2), n=10)'
 
 

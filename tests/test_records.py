@@ -7,8 +7,8 @@ import pytest
 import yaml
 
 import toys
-from gsl_utils.book.records import deciding_fields, load, read
-from gsl_utils.book.schema import CHAPTERS
+from bindery.records import deciding_fields, load, read
+from bindery.schema import CHAPTERS
 
 ROOT = Path(__file__).parents[1]
 CLAIM = toys.CLAIM | {"control": toys.CLAIM["control"] | {"criterion": "slope < 0.5"}}

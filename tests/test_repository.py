@@ -15,7 +15,7 @@ import yaml
 from packaging.version import Version
 
 import gsl_utils
-from gsl_utils.book.__main__ import COMMANDS
+from bindery.__main__ import COMMANDS
 
 ROOT = Path(__file__).parents[1]
 PROMISED = {"book", "test", "check", "execute", "paper", "bench", "serve", "claim", "seeds", "clean"}
@@ -135,7 +135,7 @@ def test_a_failing_stage_ends_the_tests(tmp_path):
     result = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert result.returncode != 0
     calls = (tmp_path / "calls").read_text().splitlines()
-    assert calls == ["gsl_utils/book/bootstrap.py --extras book,test,dask", "-m gsl_utils.book check"]
+    assert calls == ["bindery/bootstrap.py --extras book,test,dask", "-m bindery check"]
 
 
 # CI
@@ -232,7 +232,7 @@ def test_the_weekly_run_executes_every_page_and_other_seeds():
     scripts = "\n".join(
         step.get("run", "") for step in steps(load(ROOT / ".github" / "workflows" / "weekly.yml"))
     )
-    for command in ("bash .ci/run", "make seeds", "-m gsl_utils.book execute --all", "make check"):
+    for command in ("bash .ci/run", "make seeds", "-m bindery execute --all", "make check"):
         assert command in scripts
 
 
@@ -370,7 +370,7 @@ def texts():
 def test_no_file_names(what):
     found = [f"{path}: {match[0]}" for path, text in texts() for match in FORBIDDEN[what].finditer(text)]
     # Binder must be told where torch's build without CUDA is; the check of environment.yml knows it.
-    told = ("environment.yml", "gsl_utils/book/environment.py")
+    told = ("environment.yml", "bindery/environment.py")
     assert [line for line in found if not line.startswith(told) or "pytorch" not in line] == []
 
 

@@ -1,10 +1,10 @@
 import pytest
 
-from gsl_utils.book.reseed import disagreements, table
+from bindery.reseed import disagreements, table
 
 # Reproduced up to seed 1, contradicted from seed 2 on.
 RECORD = """
-from gsl_utils.book.record import configure, record
+from bindery.record import configure, record
 configure(profile, seed)
 slope = 1.0 if seed < 2 else -1.0
 record("cs-noise", slope, (slope - 0.1, slope + 0.1), n=10)
@@ -64,7 +64,7 @@ def test_pages_must_be_there(book):
     book.page("02_plain").unlink()
     done = book.command("seeds")
     assert done.returncode == 2
-    assert done.stderr == "error: 02_plain must be executed first: python -m gsl_utils.book execute\n"
+    assert done.stderr == "error: 02_plain must be executed first: python -m bindery execute\n"
 
 
 def test_a_claim_that_a_run_did_not_record_disagrees():

@@ -9,11 +9,11 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from gsl_utils.book import record, results, stored
-from gsl_utils.book.dependencies import paper_dependencies
-from gsl_utils.book.emit import GLUE_PREFIX
-from gsl_utils.book.payload import BUNDLE_MIME, from_columns, from_images
-from gsl_utils.book.results import ResultsError
+from bindery import record, results, stored
+from bindery.dependencies import paper_dependencies
+from bindery.emit import GLUE_PREFIX
+from bindery.payload import BUNDLE_MIME, from_columns, from_images
+from bindery.results import ResultsError
 
 STEM = "01_classical_cs"
 SVG = '<svg xmlns="http://www.w3.org/2000/svg"/>'

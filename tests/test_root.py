@@ -1,6 +1,6 @@
 import pytest
 
-from gsl_utils.book.root import BookError, find_root, require_root
+from bindery.root import BookError, find_root, require_root
 
 
 def test_root_is_found_from_inside_and_not_from_outside(toy, tmp_path):

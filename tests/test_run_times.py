@@ -4,9 +4,9 @@ import platform
 import pytest
 import torch
 
-from gsl_utils.book import run_times
-from gsl_utils.book.root import BookError
-from gsl_utils.book.run_times import RunTime
+from bindery import run_times
+from bindery.root import BookError
+from bindery.run_times import RunTime
 
 
 def a_run(seconds, **changes):

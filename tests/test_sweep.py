@@ -16,9 +16,9 @@ import numpy as np
 import pytest
 import torch
 
-from gsl_utils.book import sweep as sweep_module
-from gsl_utils.book.rowfile import RowFileError
-from gsl_utils.book.sweep import SweepError, sweep
+from bindery import sweep as sweep_module
+from bindery.rowfile import RowFileError
+from bindery.sweep import SweepError, sweep
 
 GRID = {"m": [10, 20, 40], "noise": [0.0, 0.1], "method": ["omp", "lasso"]}
 
@@ -141,7 +141,7 @@ SLOW = """
 import sys, time
 from pathlib import Path
 from unittest.mock import patch
-from gsl_utils.book.sweep import sweep
+from bindery.sweep import sweep
 
 def fn(m, seed):
     time.sleep(0.02)

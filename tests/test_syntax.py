@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gsl_utils.book.syntax import code_digest, dotted_calls, imports, parse_cell, strings
+from bindery.syntax import code_digest, dotted_calls, imports, parse_cell, strings
 
 
 def digest(text):

@@ -1,6 +1,6 @@
 import pytest
 
-from gsl_utils.book.text_table import text_table
+from bindery.text_table import text_table
 
 
 def test_text_stands_left_and_numbers_right_under_their_headings():

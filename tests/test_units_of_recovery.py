@@ -5,7 +5,6 @@ import math
 import pytest
 import torch
 
-from gsl_utils._order_one import order_one
 from gsl_utils.generators import VAE, Exponential
 from gsl_utils.recovery import (
     L1,
@@ -20,6 +19,7 @@ from gsl_utils.recovery import (
     recover,
     support_oracle,
 )
+from gsl_utils.recovery.order_one import order_one
 
 
 def source(seed=0):

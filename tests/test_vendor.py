@@ -4,8 +4,8 @@ import ast
 
 import pytest
 
-from gsl_utils.book.root import BookError
-from gsl_utils.book.vendor import calls, problems
+from bindery.root import BookError
+from bindery.vendor import calls, problems
 
 
 @pytest.mark.parametrize(

@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gsl_utils.book.claims import Accepted, Claim, Control
-from gsl_utils.book.criterion import parse
-from gsl_utils.book.intervals import t_interval
-from gsl_utils.book.verdicts import Measurement, decide
+from bindery.claims import Accepted, Claim, Control
+from bindery.criterion import parse
+from bindery.intervals import t_interval
+from bindery.verdicts import Measurement, decide
 
 SLOPE = Claim(
     file="claims/toy.yml",

@@ -1,9 +1,9 @@
 """The generators of the book: modules from latents ``z (..., latent_dim)`` to signals ``x (..., n)``."""
 
 from gsl_utils.generators.elementwise import Exponential, Sigmoid
-from gsl_utils.generators.flow_training import fit_flow
 from gsl_utils.generators.realnvp import RealNVP
 from gsl_utils.generators.synthesis import Synthesis
+from gsl_utils.generators.training.flow import fit_flow
 from gsl_utils.generators.vae import VAE
 
 __all__ = ["VAE", "Exponential", "RealNVP", "Sigmoid", "Synthesis", "fit_flow"]

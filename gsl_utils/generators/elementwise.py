@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from gsl_utils._generator_checks import fed
+from gsl_utils.common.generator_checks import fed
 
 __all__ = ["Exponential", "Sigmoid"]
 

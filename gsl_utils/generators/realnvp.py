@@ -9,10 +9,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from gsl_utils import _checks
-from gsl_utils._generator_checks import fed
-from gsl_utils.generators._by_hand import is_as_written
-from gsl_utils.generators._couplings import ConstantFlow
+from gsl_utils.common import checks
+from gsl_utils.common.generator_checks import fed
+from gsl_utils.generators.by_hand import is_as_written
+from gsl_utils.generators.couplings import ConstantFlow
 
 __all__ = ["RealNVP"]
 
@@ -63,14 +63,14 @@ class RealNVP(nn.Module):
         device: torch.device | str | None = None,
     ) -> None:
         super().__init__()
-        dim, n_coupling = _checks.integer("dim", dim, 2), _checks.integer("n_coupling", n_coupling, 1)
-        hidden = _checks.integer("hidden", hidden, 1)
-        gain = _checks.real("gain", gain, low=0.0)
-        _checks.random_source(generator)
-        _checks.floating_dtype("dtype", dtype)
+        dim, n_coupling = checks.integer("dim", dim, 2), checks.integer("n_coupling", n_coupling, 1)
+        hidden = checks.integer("hidden", hidden, 1)
+        gain = checks.real("gain", gain, low=0.0)
+        checks.random_source(generator)
+        checks.floating_dtype("dtype", dtype)
         self.dim = self.latent_dim = dim
         self.n_coupling = n_coupling
-        kind: dict[str, Any] = {"dtype": dtype, "device": _checks.device("device", device, meta=True)}
+        kind: dict[str, Any] = {"dtype": dtype, "device": checks.device("device", device, meta=True)}
         self.conditioners = nn.ModuleList()
         for first in self._reads_first():
             read = dim // 2 if first else dim - dim // 2

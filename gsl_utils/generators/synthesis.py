@@ -6,9 +6,9 @@ from collections.abc import Callable
 
 from torch import Tensor, nn
 
-from gsl_utils import _checks
-from gsl_utils._generator_checks import Trusted, fed
-from gsl_utils.generators._by_hand import ByHand, is_as_written
+from gsl_utils.common import checks
+from gsl_utils.common.generator_checks import Trusted, fed
+from gsl_utils.generators.by_hand import ByHand, is_as_written
 from gsl_utils.generators.realnvp import RealNVP
 
 __all__ = ["Synthesis", "constant"]
@@ -62,7 +62,7 @@ class Synthesis(nn.Module):
         super().__init__()
         if not callable(G):
             raise TypeError(f"G is a {type(G).__name__}; it must be callable: u (..., dim) -> x (..., n).")
-        B = _checks.matrix("B", B)
+        B = checks.matrix("B", B)
         if B.ndim != 2:
             raise ValueError(f"B has shape {tuple(B.shape)}; it must be one matrix (dim, p).")
         dim = getattr(G, "latent_dim", B.shape[0])

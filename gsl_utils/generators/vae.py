@@ -10,8 +10,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from gsl_utils import _checks
-from gsl_utils._generator_checks import fed
+from gsl_utils.common import checks
+from gsl_utils.common.generator_checks import fed
 
 __all__ = ["VAE"]
 
@@ -67,15 +67,15 @@ class VAE(nn.Module):
         device: torch.device | str | None = None,
     ) -> None:
         super().__init__()
-        n, self.latent_dim = _checks.integer("n", n, 1), _checks.integer("latent_dim", latent_dim, 1)
+        n, self.latent_dim = checks.integer("n", n, 1), checks.integer("latent_dim", latent_dim, 1)
         if not isinstance(hidden, Sequence):
             raise TypeError(f"hidden is {hidden!r}; it must be a sequence of integers.")
-        widths = [_checks.integer("hidden", width, 1) for width in hidden]
-        act = _ACTIVATIONS[_checks.choice("activation", activation, tuple(_ACTIVATIONS))]
-        _checks.random_source(generator)
-        _checks.floating_dtype("dtype", dtype)
+        widths = [checks.integer("hidden", width, 1) for width in hidden]
+        act = _ACTIVATIONS[checks.choice("activation", activation, tuple(_ACTIVATIONS))]
+        checks.random_source(generator)
+        checks.floating_dtype("dtype", dtype)
         self.n = n
-        kind: dict[str, Any] = {"dtype": dtype, "device": _checks.device("device", device, meta=True)}
+        kind: dict[str, Any] = {"dtype": dtype, "device": checks.device("device", device, meta=True)}
         self.encoder = _dense([n, *widths, 2 * latent_dim], act, kind)
         self.decoder = _dense([latent_dim, *reversed(widths), n], act, kind).append(nn.Sigmoid())
         for weight in self.parameters():

@@ -9,9 +9,9 @@ import nbformat
 import pytest
 from nbclient import NotebookClient
 
-from gsl_utils.book import freshness, notebooks, run_times
-from gsl_utils.book.dependencies import combined, page_dependencies
-from gsl_utils.book.pages import INJECTED_ID, differences
+from bindery import freshness, notebooks, run_times
+from bindery.dependencies import combined, page_dependencies
+from bindery.pages import INJECTED_ID, differences
 
 ROOT = Path(__file__).parents[2]
 STEMS = notebooks.stems(ROOT)

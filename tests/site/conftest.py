@@ -12,10 +12,10 @@ import pytest
 import yaml
 from bs4 import BeautifulSoup
 
-from gsl_utils.book.payload import BUNDLE_MIME
-from gsl_utils.book.record import CLAIM_MIME
-from gsl_utils.book.site.render import render
-from gsl_utils.book.site.serve import SiteServer
+from bindery.payload import BUNDLE_MIME
+from bindery.record import CLAIM_MIME
+from bindery.site.render import render
+from bindery.site.serve import SiteServer
 
 ROOT = Path(__file__).parents[2]
 FLAGS = (

@@ -8,7 +8,7 @@ from shutil import which
 from PIL import Image
 from playwright.sync_api import sync_playwright
 
-from gsl_utils.book.site.serve import SiteServer
+from bindery.site.serve import SiteServer
 
 ROOT = Path(__file__).parents[2]
 TARGET = ROOT / "book" / "_static" / "screenshot-front.png"

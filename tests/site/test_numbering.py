@@ -47,7 +47,7 @@ def built(tmp_path_factory):
     (root / "index.rst").write_text(TOC)
     for name in ("03_second", "06_third", "10_part", "11_extra"):
         (root / "book" / f"{name}.rst").write_text(CHAPTER.format(title=name[3:].title(), name=name))
-    options = {"extensions": ["gsl_utils.book.site.numbering"], "numfig": True, "html_theme": "basic"}
+    options = {"extensions": ["bindery.site.numbering"], "numfig": True, "html_theme": "basic"}
     out = root / "out"
     Sphinx(root, None, out, out / ".doctrees", "html", options, status=None, warningiserror=True).build()
 

@@ -10,8 +10,8 @@ from urllib.parse import unquote, urljoin, urlsplit
 
 import pytest
 
-from gsl_utils.book.schema import CHAPTERS
-from gsl_utils.book.site.api import documented_modules
+from bindery.schema import CHAPTERS
+from bindery.site.api import documented_modules
 
 pytestmark = pytest.mark.slow
 
@@ -146,7 +146,7 @@ def test_each_figure_of_a_chapter_has_its_caption_and_its_files(soup, chapter):
     assert all(len(figure.figcaption.get_text().split()) > 5 for figure in figures)
 
 
-@pytest.mark.parametrize("module", documented_modules(ROOT / "gsl_utils"))
+@pytest.mark.parametrize("module", documented_modules(ROOT))
 def test_every_public_name_is_on_the_page_of_the_library(soup, module):
     path = ROOT / f"{module.replace('.', '/')}.py"
     path = path if path.is_file() else ROOT / module.replace(".", "/") / "__init__.py"

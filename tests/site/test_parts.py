@@ -13,20 +13,20 @@ import pytest
 import yaml
 from bs4 import BeautifulSoup
 
-from gsl_utils.book.entries import Entry
-from gsl_utils.book.records import read
-from gsl_utils.book.schema import VERDICTS
-from gsl_utils.book.site import facts, offline, theme
-from gsl_utils.book.site.agreement import rows_html, summary
-from gsl_utils.book.site.api import documented_modules
-from gsl_utils.book.site.bundle_links import links_html
-from gsl_utils.book.site.citation import bibtex, plain
-from gsl_utils.book.site.claims_box import verdicts
-from gsl_utils.book.site.ledger_table import verdict_cell
-from gsl_utils.book.site.page_source import prepare
-from gsl_utils.book.site.polish import polish, svg_size
-from gsl_utils.book.site.serve import SiteServer
-from gsl_utils.book.verdicts import Verdict
+from bindery.entries import Entry
+from bindery.records import read
+from bindery.schema import VERDICTS
+from bindery.site import facts, offline, theme
+from bindery.site.agreement import rows_html, summary
+from bindery.site.api import documented_modules
+from bindery.site.bundle_links import links_html
+from bindery.site.citation import bibtex, plain
+from bindery.site.claims_box import verdicts
+from bindery.site.ledger_table import verdict_cell
+from bindery.site.page_source import prepare
+from bindery.site.polish import polish, svg_size
+from bindery.site.serve import SiteServer
+from bindery.verdicts import Verdict
 
 ROOT = Path(__file__).parents[2]
 CSS = (ROOT / "book" / "_static" / "custom.css").read_text()
@@ -150,7 +150,7 @@ def test_text_stands_out_from_its_ground(mode):
 
 
 def test_figures_keep_the_ground_of_the_figure_style_in_both_modes():
-    plotting = importlib.import_module("gsl_utils.book.plotting")
+    plotting = importlib.import_module("bindery.plotting")
     assert f"--book-figure-ground: {plotting.GROUND};" in CSS
 
 
@@ -275,13 +275,16 @@ def test_the_citation_is_the_one_of_the_citation_file():
 
 
 def test_every_public_module_is_documented(tmp_path):
-    names = documented_modules(ROOT / "gsl_utils")
+    names = documented_modules(ROOT)
     science = {f"gsl_utils.{path.stem}" for path in (ROOT / "gsl_utils").glob("[a-z]*.py")}
     assert science <= set(names)
-    (tmp_path / "gsl_utils" / "generators").mkdir(parents=True)
-    for name in ("sparse.py", "_checks.py", "__init__.py", "generators/__init__.py"):
+    assert "gsl_utils.common" not in names
+    for room in ("generators", "common"):
+        (tmp_path / "gsl_utils" / room).mkdir(parents=True)
+        (tmp_path / "gsl_utils" / room / "__init__.py").touch()
+    for name in ("sparse.py", "_private.py", "__init__.py"):
         (tmp_path / "gsl_utils" / name).touch()
-    assert documented_modules(tmp_path / "gsl_utils") == ["gsl_utils.generators", "gsl_utils.sparse"]
+    assert documented_modules(tmp_path) == ["gsl_utils.generators", "gsl_utils.sparse"]
 
 
 def test_the_table_of_contents_and_the_pages_hold_the_same():

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gsl_utils.book.site.repository import binder_url, find_address, normalise
-from gsl_utils.book.site.theme import repository_buttons
+from bindery.site.repository import binder_url, find_address, normalise
+from bindery.site.theme import repository_buttons
 
 
 @pytest.mark.parametrize(

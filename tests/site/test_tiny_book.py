@@ -7,10 +7,10 @@ import shutil
 import pytest
 from bs4 import BeautifulSoup
 
-from gsl_utils.book.root import BookError
-from gsl_utils.book.site import render as command
-from gsl_utils.book.site.agreement import NONE_STORED
-from gsl_utils.book.site.render import input_digest, render
+from bindery.root import BookError
+from bindery.site import render as command
+from bindery.site.agreement import NONE_STORED
+from bindery.site.render import input_digest, render
 
 pytestmark = pytest.mark.slow
 

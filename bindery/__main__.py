@@ -1,0 +1,64 @@
+"""The commands of the book: ``python -m bindery <command>``."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import sys
+from collections.abc import Sequence
+
+from bindery.root import BookError
+
+__all__ = ["COMMANDS", "main"]
+
+# Command: the module with its `add_arguments(parser)` and `run(args) -> int`, and what it does. A module
+# is imported only when its command is called: `--help` is quick and no command pays for another's libraries.
+COMMANDS: dict[str, tuple[str, str]] = {
+    "execute": ("bindery.execute", "execute the notebooks whose pages are stale"),
+    "arithmetic": ("bindery.arithmetic", "say whether this machine computes as the pages were made"),
+    "status": ("bindery.freshness", "say of each page whether it is fresh, and if not, what changed"),
+    "check": ("bindery.check", "lint, types, stale pages, the ledger and the environment files"),
+    "render": ("bindery.site.render", "render the pages to the site"),
+    "serve": ("bindery.site.serve", "serve the rendered site on this machine"),
+    "claim": ("bindery.ledger", "run the page that decides one claim and print its record"),
+    "accept": ("bindery.accept", "accept a claim's verdict, with a reason"),
+    "paper": ("bindery.paper", "run one chapter at the papers' scale and store its results"),
+    "turn": ("bindery.turn", "name the pages to be tried in this machine's own arithmetic"),
+    "seeds": ("bindery.reseed", "execute every page with other seeds and compare the verdicts"),
+}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command of the book.
+
+    Args:
+        argv: The command and its arguments; by default those of the process.
+
+    Returns:
+        The exit status: 0 when all is well, 1 when the command found problems, 2 when it could not start.
+    """
+    words = list(sys.argv[1:] if argv is None else argv)
+    parser = argparse.ArgumentParser(
+        prog="python -m bindery", description="The commands of the executable book."
+    )
+    commands = parser.add_subparsers(dest="command", metavar="command", required=True)
+    chosen = next((word for word in words if not word.startswith("-")), None)
+    for name, (module, purpose) in COMMANDS.items():
+        command = commands.add_parser(name, help=purpose, description=purpose[0].upper() + purpose[1:] + ".")
+        if name == chosen:
+            implementation = importlib.import_module(module)
+            implementation.add_arguments(command)
+            command.set_defaults(run=implementation.run)
+    args = parser.parse_args(words)
+    try:
+        return int(args.run(args))
+    except BookError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("stopped", file=sys.stderr)
+        return 130
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,150 @@
+"""A tidy CSV that rows are appended to as they come, so that a killed run loses none that it wrote."""
+
+from __future__ import annotations
+
+import csv
+import io
+import os
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any, BinaryIO
+
+from bindery.root import BookError
+
+__all__ = ["RowFile", "RowFileError", "Scalar", "from_text", "to_text"]
+
+Scalar = bool | int | float | str
+_INTEGER = re.compile(r"-?\d+")
+
+
+class RowFileError(BookError):
+    """A file of rows that is another sweep's, or that was edited."""
+
+
+def to_text(value: object) -> str:
+    """Return a value as it stands in the file; ``from_text`` returns the same value.
+
+    Args:
+        value: A number, a boolean or a word; also a numpy scalar or a torch tensor with one element.
+
+    Raises:
+        TypeError: The value is none of these.
+        ValueError: A word that would be read back as a number or a boolean, or that has a line break.
+
+    >>> to_text(0.1), to_text(True), to_text("lasso")
+    ('0.1', 'true', 'lasso')
+    """
+    plain = value.item() if hasattr(value, "item") and getattr(value, "ndim", 1) == 0 else value
+    if isinstance(plain, bool):
+        return "true" if plain else "false"
+    if isinstance(plain, int | float):
+        return repr(plain)
+    if not isinstance(plain, str):
+        raise TypeError(f"{value!r} is a {type(value).__name__}; it must be a number, a boolean or a word")
+    if re.search(r"[\r\n\0]", plain) or not isinstance(from_text(plain), str):
+        raise ValueError(f"{plain!r} cannot be told from a number or a boolean, or has a line break")
+    return plain
+
+
+def from_text(text: str) -> Scalar:
+    """Return the value that ``to_text`` wrote.
+
+    Args:
+        text: An entry of the file.
+
+    >>> from_text("0.1"), from_text("7"), from_text("true"), from_text("lasso")
+    (0.1, 7, True, 'lasso')
+    """
+    if text in ("true", "false"):
+        return text == "true"
+    if _INTEGER.fullmatch(text):
+        return int(text)
+    try:
+        return float(text)
+    except ValueError:
+        return text
+
+
+class RowFile:
+    """A CSV with a header whose first columns say which point of a sweep a row belongs to.
+
+    The file is opened by ``with``; what a kill left of a last line is cut off then, and its row is not among
+    ``rows``. The header is written with the first row, since only that tells what is measured.
+
+    Args:
+        path: The file; it need not be there.
+        keys: Names of the columns that identify a row.
+
+    Raises:
+        RowFileError: On entry: the file's header is that of another sweep, or a line is not a row.
+    """
+
+    def __init__(self, path: Path, keys: Sequence[str]) -> None:
+        self.path = path
+        self.keys = tuple(keys)
+        self.columns: tuple[str, ...] | None = None
+        self.rows: dict[tuple[str, ...], dict[str, Scalar]] = {}
+        self._file: BinaryIO | None = None
+
+    def __enter__(self) -> RowFile:
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        content = self.path.read_bytes() if self.path.is_file() else b""
+        whole = content[: content.rfind(b"\n") + 1]
+        self._read(whole)
+        if len(whole) < len(content):
+            os.truncate(self.path, len(whole))
+        self._file = self.path.open("ab")
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+
+    def _read(self, content: bytes) -> None:
+        try:
+            lines = list(csv.reader(io.StringIO(content.decode()), strict=True))
+        except (UnicodeDecodeError, csv.Error) as error:
+            raise RowFileError(f"{self.path} is not a CSV ({error}); move it away to start anew") from error
+        if not lines:
+            return
+        header = tuple(lines[0])
+        if header[: len(self.keys)] != self.keys:
+            raise RowFileError(
+                f"{self.path} holds another sweep: its columns begin with {list(header[: len(self.keys)])}, "
+                f"this sweep's with {list(self.keys)}; give another file or move this one away"
+            )
+        self.columns = header
+        for number, line in enumerate(lines[1:], start=2):
+            if len(line) != len(header):
+                raise RowFileError(
+                    f"{self.path} line {number} has {len(line)} entries, its header {len(header)}: it was "
+                    "edited; mend or remove the line"
+                )
+            row = {column: from_text(text) for column, text in zip(header, line, strict=True)}
+            self.rows.setdefault(tuple(line[: len(self.keys)]), row)
+
+    def append(self, row: Mapping[str, Any]) -> None:
+        """Write a row, so that it is on the disk when this returns.
+
+        Args:
+            row: Column to value, the keys first.
+
+        Raises:
+            ValueError: The columns are not those of the file.
+        """
+        if self._file is None:
+            raise ValueError(f"{self.path} is not open; use it in a with statement")
+        lines = [] if self.columns else [list(row)]
+        self.columns = self.columns or tuple(row)
+        if tuple(row) != self.columns:
+            raise ValueError(f"the row has the columns {list(row)}; {self.path} has {list(self.columns)}")
+        text = io.StringIO()
+        csv.writer(text, lineterminator="\n").writerows([*lines, [to_text(value) for value in row.values()]])
+        self._file.write(text.getvalue().encode())
+        self._file.flush()
+        os.fsync(self._file.fileno())

@@ -1,0 +1,202 @@
+"""What the claims box, the ledger and the errata show of one claim, written once."""
+
+from __future__ import annotations
+
+__all__ = [
+    "chapter_number",
+    "measured_text",
+    "number",
+    "sources",
+    "units",
+    "verdict",
+    "verdict_class",
+    "with_interval",
+    "write_facts",
+    "write_values",
+]
+
+import html
+import math
+
+from bindery.claims import Claim
+from bindery.entries import Entry
+from bindery.schema import VERDICTS
+from bindery.site.markup import Markup
+from bindery.verdicts import Measurement, Verdict
+
+# A sign for each word, beside the word: nothing is said by a sign or a colour alone.
+SIGNS = dict(zip(VERDICTS, ("✓", "✓", "✗", "≈", "–", "○", "!"), strict=True))
+
+# Between these a number is written without a power of ten.
+LARGEST_PLAIN, SMALLEST_PLAIN = 1e5, 1e-5
+
+STANDINGS = {
+    "stated": "stated by the source",
+    "quoted": "quoted from the paper in the source",
+    "summary": "stated by a machine-written summary only",
+    "companion": "stated by a companion paper",
+    "ours": "our own question",
+}
+
+
+def number(value: float) -> str:
+    """Write a measured number as HTML, with four significant digits.
+
+    >>> number(-0.99812), number(3.2e-12)
+    ('−0.9981', '3.2 × 10<sup>−12</sup>')
+    """
+    if math.isinf(value):
+        return "∞" if value > 0 else "−∞"
+    mantissa, _, exponent = f"{value:.4g}".replace("-", "−").partition("e")
+    if not exponent:
+        return mantissa
+    power = str(int(exponent.replace("−", "-"))).replace("-", "−")
+    return f"{mantissa} × 10<sup>{power}</sup>"
+
+
+def verdict_class(word: str) -> str:
+    """Name the CSS class of a verdict.
+
+    >>> verdict_class("not run")
+    'verdict-not-run'
+    """
+    return "verdict-" + word.replace(" ", "-")
+
+
+def verdict(word: str) -> str:
+    """Write a verdict as HTML: its sign, hidden from those who listen, and its word."""
+    sign = f'<span class="verdict-sign" aria-hidden="true">{SIGNS[word]}&nbsp;</span>'
+    return f'<span class="verdict {verdict_class(word)}">{sign}{word}</span>'
+
+
+def units(measured: Measurement) -> str:
+    """Say how many units stand behind a measurement.
+
+    Args:
+        measured: What was measured, with ``n`` and ``unit``.
+    """
+    return f"{measured.n} {measured.unit}{'' if measured.n == 1 else 's'}"
+
+
+def with_interval(value: float, ends: tuple[float, float]) -> tuple[str, str]:
+    """Write a value and its interval as HTML, to as many decimals as the interval's width is worth.
+
+    The width is shown with two significant digits, or with as many more as keep a small end from looking like
+    zero; an interval without a width leaves four to each number.
+
+    >>> with_interval(0.0106712, (-0.000482912, 0.0218411))
+    ('0.0107', '[−0.0005, 0.0218]')
+    """
+    numbers, width = (value, *ends), ends[1] - ends[0]
+    if 0 < width < math.inf and max(map(abs, numbers)) < LARGEST_PLAIN and width > SMALLEST_PLAIN:
+        decimals = max(0, 1 - math.floor(math.log10(width)))
+        while any(entry != 0 and round(entry, decimals) == 0 for entry in numbers):
+            decimals += 1
+        written = [f"{entry:.{decimals}f}".replace("-", "−") for entry in numbers]
+    else:
+        written = [number(entry) for entry in numbers]
+    return written[0], f"[{written[1]}, {written[2]}]"
+
+
+def measured_text(measured: Measurement) -> list[str]:
+    """Write each quantity with its interval, and the control's beside it, as HTML for a narrow cell.
+
+    Args:
+        measured: What was measured.
+    """
+    several = len(measured.value) > 1 or set(measured.control or ()) - set(measured.value)
+    parts = [("", measured.value, measured.interval)]
+    if measured.control is not None and measured.control_interval is not None:
+        parts.append(("control ", measured.control, measured.control_interval))
+    lines = []
+    for start, values, intervals in parts:
+        for name, value in values.items():
+            label = f"<code>{html.escape(name)}</code> = " if several else ""
+            lines.append(f"{start}{label}{' '.join(with_interval(value, intervals[name]))}")
+    return lines
+
+
+def chapter_number(stem: str) -> int:
+    """Return a chapter's number.
+
+    >>> chapter_number("06_gsl_reconstruction")
+    6
+    """
+    return int(stem.split("_")[0])
+
+
+def sources(claim: Claim) -> str:
+    """Name a claim's source, its place in it, and its standing.
+
+    Args:
+        claim: The claim's record.
+    """
+    return f"{claim.paper}, {claim.locus} ({STANDINGS[claim.standing]})"
+
+
+def write_facts(out: Markup, entry: Entry) -> None:
+    """Write how a claim is tested as a description list: quantities, rule, control, what is missing.
+
+    Args:
+        out: Where to.
+        entry: The claim with its verdicts.
+    """
+    claim, control = entry.record, entry.record.control
+    out.open("dl", class_="claim-facts")
+    out.tag("dt", "measured")
+    for name, text in claim.quantity.items():
+        out.html(f"<dd><code>{html.escape(name)}</code>: ").text(text).close("dd")
+    if claim.criterion is not None:
+        out.html(f"<dt>criterion</dt><dd><code>{html.escape(claim.criterion.text)}</code></dd>")
+    if claim.tolerance is not None:
+        _fact(out, "tolerance", claim.tolerance)
+    if control.reason is not None:
+        _fact(out, "control", f"none: {control.reason}")
+    else:
+        out.html("<dt>control</dt><dd>").text(f"{control.variant}; {control.expect}")
+        if control.criterion is not None:
+            out.html(f" (<code>{html.escape(control.criterion.text)}</code>)")
+        out.close("dd")
+    _fact(out, "decided by", f"the {claim.profile} profile")
+    for reason in entry.deciding.reasons:
+        _fact(out, "verdict", reason, markup=False)
+    if claim.unpublished is not None:
+        _fact(out, "unpublished", claim.unpublished)
+    for change in claim.history:
+        _fact(out, f"changed {change.date}", f"{change.change}: {change.why}")
+    out.close("dl")
+
+
+def _fact(out: Markup, name: str, text: str, *, markup: bool = True) -> None:
+    out.tag("dt", name).tag("dd", text, markup=markup)
+
+
+def write_values(out: Markup, entry: Entry) -> None:
+    """Write every measured quantity of both profiles, with its control, as a table.
+
+    Args:
+        out: Where to.
+        entry: The claim with its verdicts; at least one profile was run.
+    """
+    label = f"Measured for {entry.record.id}"
+    out.open("div", class_="scroll-x", tabindex="0", role="region", aria_label=label)
+    out.html('<table class="book-table"><thead><tr>')
+    out.html('<th scope="col">profile</th><th scope="col">quantity</th>')
+    for head in ("measured", "99 % interval", "control", "its 99 % interval"):
+        out.tag("th", head, scope="col", class_="number")
+    out.html("</tr></thead><tbody>")
+    for settled in (entry.quick, entry.paper):
+        if settled is not None and settled.measurement is not None:
+            _value_rows(out, settled, settled.measurement)
+    out.html("</tbody></table></div>")
+
+
+def _value_rows(out: Markup, settled: Verdict, measured: Measurement) -> None:
+    control, control_interval = measured.control or {}, measured.control_interval or {}
+    for name in dict.fromkeys([*measured.value, *control]):
+        run = f"{settled.profile}, {html.escape(units(measured))}"
+        cells = [f"<td>{run}</td>", f"<td><code>{html.escape(name)}</code></td>"]
+        for values, ends in ((measured.value, measured.interval), (control, control_interval)):
+            written = with_interval(values[name], ends[name]) if name in values else ("–", "–")
+            cells += [f'<td class="number">{text}</td>' for text in written]
+        out.html(f"<tr>{''.join(cells)}</tr>")

@@ -1,0 +1,133 @@
+"""Mixed markup for directives: HTML of our own around text that may hold formulas and code."""
+
+from __future__ import annotations
+
+__all__ = ["BookDirective", "Markup", "element", "relative", "setup"]
+
+import html
+import re
+from pathlib import Path
+from typing import Any
+
+from docutils import nodes
+from sphinx.application import Sphinx
+from sphinx.util.docutils import SphinxDirective
+
+from bindery.ledger import Ledger, collect
+
+# A record's "<" is a relation, never the start of a tag.
+_FORMULA_CODE_OR_LESS = re.compile(r"(\$[^$]*\$|`[^`]*`)|<")
+
+
+def element(tag: str, **attributes: str | None) -> str:
+    """Write an opening tag; a name's last underscore is dropped, others become hyphens, None is left out.
+
+    >>> element("a", class_="row", href="x.html?a=1&b=2", data_label="Claim", id=None)
+    '<a class="row" href="x.html?a=1&amp;b=2" data-label="Claim">'
+    """
+    written = [
+        f' {name.rstrip("_").replace("_", "-")}="{html.escape(value)}"'
+        for name, value in attributes.items()
+        if value is not None
+    ]
+    return f"<{tag}{''.join(written)}>"
+
+
+def relative(page: str, target: str) -> str:
+    """Write the address of ``target``, a file of the site, as seen from ``page`` (a name without ending).
+
+    >>> relative("book/ledger", "claims.json"), relative("book/ledger", "book/01_a.html#x")
+    ('../claims.json', '01_a.html#x')
+    """
+    here, there = page.split("/")[:-1], target.split("/")
+    while here and len(there) > 1 and here[0] == there[0]:
+        here, there = here[1:], there[1:]
+    return "../" * len(here) + "/".join(there)
+
+
+class BookDirective(SphinxDirective):
+    """A directive that knows where the book is."""
+
+    @property
+    def root(self) -> Path:
+        """The repository's root."""
+        return Path(self.env.srcdir)
+
+    @property
+    def ledger(self) -> Ledger:
+        """The ledger, read once in a build."""
+        app = self.env.app
+        if not hasattr(app, "book_ledger"):
+            app.book_ledger = collect(self.root)  # type: ignore[attr-defined]
+        ledger: Ledger = app.book_ledger  # type: ignore[attr-defined]
+        return ledger
+
+    def address(self, target: str) -> str:
+        """Write the address of a file of the site as seen from this page."""
+        return relative(self.env.docname, target)
+
+    def inline(self, text: str) -> list[nodes.Node]:
+        """Parse one line of the page's own markup: formulas, code, emphasis, but no HTML."""
+        escaped = _FORMULA_CODE_OR_LESS.sub(lambda match: match[1] or r"\<", text)
+        parsed, messages = self.parse_inline(escaped, lineno=self.lineno)
+        return [*parsed, *messages]
+
+
+class Markup:
+    """Collects HTML and parsed text into a list of nodes, in the order in which they come.
+
+    Args:
+        directive: Whose parser reads the text.
+    """
+
+    def __init__(self, directive: BookDirective) -> None:
+        self._directive = directive
+        self._nodes: list[nodes.Node] = []
+
+    def open(self, tag: str, **attributes: str | None) -> Markup:
+        """Add an opening tag."""
+        return self.html(element(tag, **attributes))
+
+    def close(self, *tags: str) -> Markup:
+        """Add closing tags."""
+        return self.html("".join(f"</{tag}>" for tag in tags))
+
+    def html(self, text: str) -> Markup:
+        """Add HTML as it stands."""
+        self._nodes.append(nodes.raw("", text, format="html"))
+        return self
+
+    def plain(self, text: str) -> Markup:
+        """Add text as it stands, without markup."""
+        self._nodes.append(nodes.Text(text))
+        return self
+
+    def text(self, text: str) -> Markup:
+        """Add a line of the page's own markup."""
+        self._nodes.extend(self._directive.inline(text))
+        return self
+
+    def tag(self, tag: str, text: str, *, markup: bool = False, **attributes: str | None) -> Markup:
+        """Add an element that holds text, read as markup or as it stands."""
+        self.open(tag, **attributes)
+        return (self.text(text) if markup else self.plain(text)).close(tag)
+
+    def result(self, **attributes: Any) -> list[nodes.Node]:
+        """Return what was collected, as one container without an element of its own."""
+        whole = Fragment(**attributes)
+        whole.extend(self._nodes)
+        return [whole]
+
+
+class Fragment(nodes.General, nodes.Element):
+    """A list of nodes that is written without an element around it."""
+
+
+def _nothing(_translator: object, _node: Fragment) -> None:
+    return
+
+
+def setup(app: Sphinx) -> dict[str, Any]:
+    """Register with Sphinx."""
+    app.add_node(Fragment, html=(_nothing, _nothing))
+    return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -1,0 +1,158 @@
+"""The command ``render``: make the site from the pages, or find that it is up to date."""
+
+from __future__ import annotations
+
+__all__ = ["Site", "add_arguments", "input_digest", "render", "run"]
+
+import argparse
+import fcntl
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from bindery import bundle, ledger
+from bindery.root import BookError, require_root
+from bindery.site import OUTPUT
+from bindery.site.repository import find_address
+
+STAGE = Path("_build") / "stage"
+FIGURES = Path("book") / "_figures"
+STAMP = ".inputs.sha256"
+LOCK = Path("_build") / "render.lock"
+
+# What the site is made from: single files, and folders with the endings that count in them.
+FILES = ("_config.yml", "_toc.yml", "references.bib", "CITATION.cff", "constraints.txt")
+FOLDERS = {
+    "book": (".md", ".ipynb", ".css", ".js", ".svg"),
+    "notebooks": (".ipynb",),
+    "claims": (".yml",),
+    "results": (".json", ".csv", ".svg"),
+    "gsl_utils": (".py",),
+}
+NO_INPUT = {"_figures", ".ipynb_checkpoints", "__pycache__"}
+
+
+@dataclass(frozen=True)
+class Site:
+    """The rendered site.
+
+    Args:
+        index: Its first page.
+        fresh: Whether it was up to date before and nothing was done.
+    """
+
+    index: Path
+    fresh: bool
+
+
+def _inputs(root: Path) -> Iterator[Path]:
+    for name in FILES:
+        yield root / name
+    for folder, endings in FOLDERS.items():
+        for path in sorted((root / folder).rglob("*")):
+            inside = path.relative_to(root).parts
+            # Half-written results carry the ending .part, the folder of a running sweep too.
+            made = NO_INPUT & set(inside) or any(part.endswith(".part") for part in inside)
+            if path.suffix in endings and not made and path.is_file():
+                yield path
+
+
+def input_digest(root: Path) -> str:
+    """Digest everything that the site is made from.
+
+    Args:
+        root: The repository's root.
+
+    Returns:
+        SHA-256, in hexadecimal, over the inputs, the repository's address and Python's version.
+    """
+    digest = hashlib.sha256()
+    digest.update(repr((find_address(root), sys.version_info[:2])).encode())
+    for path in _inputs(root):
+        if path.is_file():
+            content = path.read_bytes()
+            digest.update(f"\n{path.relative_to(root).as_posix()} {len(content)}\n".encode())
+            digest.update(content)
+    return digest.hexdigest()
+
+
+def render(root: Path, *, force: bool = False) -> Site:
+    """Render the book to ``_build/html``, unless what is there is up to date.
+
+    The site is built in a folder of its own, always from nothing, so that a warning cannot hide in a page
+    that was not read again; it replaces the old one only when the build has succeeded. One build at a time.
+
+    Args:
+        root: The repository's root.
+        force: Render although nothing changed.
+
+    Returns:
+        Where the site is, and whether it was up to date.
+
+    Raises:
+        BookError: The repository's address is malformed, or Jupyter Book found an error and said so.
+    """
+    (root / OUTPUT).parent.mkdir(exist_ok=True)
+    with (root / LOCK).open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        return _render(root, force=force)
+
+
+def _render(root: Path, *, force: bool) -> Site:
+    target = root / OUTPUT
+    try:
+        digest = input_digest(root)
+    except ValueError as error:
+        raise BookError(str(error)) from error
+    stamp = target / STAMP
+    site = Site(target / "index.html", fresh=True)
+    if not force and site.index.is_file() and stamp.is_file() and stamp.read_text() == digest:
+        return site
+
+    shutil.rmtree(root / FIGURES, ignore_errors=True)
+    (root / FIGURES).mkdir(parents=True)
+    for page in sorted((root / "book").glob("*.ipynb")):
+        bundle.extract(page, root / FIGURES)
+    shutil.rmtree(root / STAGE, ignore_errors=True)
+    (root / STAGE).mkdir(parents=True)
+    _build(root)
+    built = root / STAGE / "_build" / "html"
+    (built / "claims.json").write_text(ledger.to_json(ledger.collect(root)), encoding="utf-8")
+    (built / STAMP).write_text(digest)
+    shutil.rmtree(target, ignore_errors=True)
+    built.rename(target)
+    shutil.rmtree(root / STAGE)
+    return Site(site.index, fresh=False)
+
+
+def _build(root: Path) -> None:
+    """Run Jupyter Book on the whole book, every warning an error."""
+    call = ["build", ".", "--all", "-q", "-W", "-n", "--keep-going", "--path-output", str(STAGE)]
+    program = "from jupyter_book.cli.main import main; main()"
+    environment = os.environ | {"PYTHONHASHSEED": "0", "OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "PASSIVE"}
+    whole = [sys.executable, "-c", program, *call]
+    done = subprocess.run(whole, cwd=root, env=environment, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        print(done.stdout, done.stderr, sep="\n", file=sys.stderr)
+        raise BookError("Jupyter Book could not render the book; its messages are above.")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's arguments."""
+    parser.add_argument("--force", action="store_true", help="render although nothing has changed")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Render the book and print where it is."""
+    root = require_root()
+    started = time.perf_counter()
+    site = render(root, force=args.force)
+    how = "is up to date" if site.fresh else f"was rendered in {time.perf_counter() - started:.0f} s"
+    print(f"The book {how}. Open {site.index}, or call `make serve`.")
+    return 0

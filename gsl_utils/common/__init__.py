@@ -1,0 +1,1 @@
+"""What every room of the package shares: checks of arguments, batches, units, Jacobians, the result."""

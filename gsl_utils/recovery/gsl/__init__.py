@@ -1,0 +1,1 @@
+"""Recovery of sparse latent vectors: as published, by search, and what no search can beat."""
