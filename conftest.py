@@ -8,10 +8,10 @@ import os
 import tempfile
 from pathlib import Path
 
-from bindery.arithmetic import CHOICE, wished
-from bindery.kernels import environment
+from bindery.page.arithmetic import CHOICE, wished
+from bindery.page.kernels import environment
 
-pytest_plugins = ["bindery.validation"]
+pytest_plugins = ["bindery.page.validation"]
 
 # Handed on to the processes that this one starts, whose variables then say nothing of who wished what.
 os.environ[CHOICE] = wished(os.environ)

@@ -18,8 +18,8 @@ from benchmarks.race import Task, lacking, race
 from benchmarks.store import Provenance, store
 from benchmarks.tables import Table, Tables, missed, runs, summary, text
 from benchmarks.tasks import FULL, QUICK, Scale, curves, tasks
+from bindery.figures.text_table import text_table
 from bindery.root import require_root
-from bindery.text_table import text_table
 
 __all__ = ["main"]
 

@@ -14,7 +14,7 @@ from benchmarks.csgm import CsgmSize, csgm_problem
 from benchmarks.csgm import ours as csgm_ours
 from benchmarks.draws import Size, draw
 from benchmarks.timing import least_seconds
-from bindery.intervals import slope_interval
+from bindery.claims.intervals import slope_interval
 from gsl_utils.sparse import basis_pursuit, lasso, omp
 
 __all__ = ["Curve", "Measured", "Slope", "classical_curves", "csgm_curves", "measure", "slopes"]

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from benchmarks.tables import Tables
 from benchmarks.tasks import Scale
-from bindery.dependencies import combined, paper_dependencies
+from bindery.page.dependencies import combined, paper_dependencies
 from bindery.root import BENCHMARKS
 
 __all__ = ["Kept"]

@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from bindery.kernels import environment
-from bindery.units import seconds_of_a_unit
+from bindery.page.kernels import environment
+from bindery.page.units import seconds_of_a_unit
 
 __all__ = ["Cost", "costs"]
 

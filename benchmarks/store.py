@@ -17,11 +17,12 @@ import torch
 from benchmarks.tables import Tables
 from benchmarks.tasks import Scale
 from benchmarks.timing import product_rate
-from bindery import run_times, stored
-from bindery.dependencies import paper_dependencies
-from bindery.encoding import encode_csv
-from bindery.paper import commit
+from bindery.figures.encoding import encode_csv
+from bindery.page import run_times
+from bindery.page.dependencies import paper_dependencies
 from bindery.root import BENCHMARKS
+from bindery.runs import stored
+from bindery.runs.paper import commit
 
 __all__ = ["Provenance", "store"]
 

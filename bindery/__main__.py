@@ -14,17 +14,17 @@ __all__ = ["COMMANDS", "main"]
 # Command: the module with its `add_arguments(parser)` and `run(args) -> int`, and what it does. A module
 # is imported only when its command is called: `--help` is quick and no command pays for another's libraries.
 COMMANDS: dict[str, tuple[str, str]] = {
-    "execute": ("bindery.execute", "execute the notebooks whose pages are stale"),
-    "arithmetic": ("bindery.arithmetic", "say whether this machine computes as the pages were made"),
-    "status": ("bindery.freshness", "say of each page whether it is fresh, and if not, what changed"),
-    "check": ("bindery.check", "lint, types, stale pages, the ledger and the environment files"),
+    "execute": ("bindery.page.execute", "execute the notebooks whose pages are stale"),
+    "arithmetic": ("bindery.page.arithmetic", "say whether this machine computes as the pages were made"),
+    "status": ("bindery.page.freshness", "say of each page whether it is fresh, and if not, what changed"),
+    "check": ("bindery.lint.check", "lint, types, stale pages, the ledger and the environment files"),
     "render": ("bindery.site.render", "render the pages to the site"),
     "serve": ("bindery.site.serve", "serve the rendered site on this machine"),
-    "claim": ("bindery.ledger", "run the page that decides one claim and print its record"),
-    "accept": ("bindery.accept", "accept a claim's verdict, with a reason"),
-    "paper": ("bindery.paper", "run one chapter at the papers' scale and store its results"),
-    "turn": ("bindery.turn", "name the pages to be tried in this machine's own arithmetic"),
-    "seeds": ("bindery.reseed", "execute every page with other seeds and compare the verdicts"),
+    "claim": ("bindery.claims.ledger", "run the page that decides one claim and print its record"),
+    "accept": ("bindery.claims.accept", "accept a claim's verdict, with a reason"),
+    "paper": ("bindery.runs.paper", "run one chapter at the papers' scale and store its results"),
+    "turn": ("bindery.page.turn", "name the pages to be tried in this machine's own arithmetic"),
+    "seeds": ("bindery.claims.reseed", "execute every page with other seeds and compare the verdicts"),
 }
 
 

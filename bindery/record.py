@@ -12,12 +12,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from bindery.claims import Claim
+from bindery.claims.model import Claim
+from bindery.claims.records import read
+from bindery.claims.schema import PROFILES
+from bindery.claims.verdicts import Measurement, decide
 from bindery.emit import Registry, display, glue, glue_text, one_line, rounded, whole
-from bindery.records import read
 from bindery.root import find_root
-from bindery.schema import PROFILES
-from bindery.verdicts import Measurement, decide
 
 __all__ = ["CLAIM_MIME", "configure", "configured", "publish", "record"]
 

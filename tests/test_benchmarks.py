@@ -17,7 +17,7 @@ from benchmarks.machinery import costs
 from benchmarks.race import Method, Row, Task, lacking, race, tuned
 from benchmarks.tasks import FULL, QUICK, curves, tasks
 from benchmarks.timing import least_seconds, product_rate
-from bindery import results
+from bindery.runs import results
 
 TASKS = {task.name: task for task in tasks(QUICK)}
 SMALL = QUICK.classical

@@ -11,7 +11,7 @@ from typing import Any
 from docutils import nodes
 from sphinx.application import Sphinx
 
-from bindery.results import agreement
+from bindery.runs.results import agreement
 from bindery.site.facts import verdict
 from bindery.site.markup import BookDirective, Markup, element
 

@@ -13,7 +13,7 @@ from sphinx.application import Sphinx
 from bindery.site.markup import BookDirective
 
 # Of the book's machinery, what a page calls: the rest is for those who work on the book.
-FOR_PAGES = ("plotting", "record", "intervals", "results", "sweep")
+FOR_PAGES = ("figures/plotting", "record", "claims/intervals", "runs/results", "runs/sweep")
 
 
 # What the rooms share, and no reader calls.
@@ -33,7 +33,8 @@ def documented_modules(root: Path) -> list[str]:
     rooms = [path.parent for path in (root / "gsl_utils").glob("*/__init__.py")]
     stems = {path.stem for path in [*science, *rooms]} - set(NOT_FOR_READERS)
     names = [f"gsl_utils.{stem}" for stem in sorted(stems)]
-    return names + [f"bindery.{name}" for name in FOR_PAGES if (root / "bindery" / f"{name}.py").is_file()]
+    there = [name for name in FOR_PAGES if (root / "bindery" / f"{name}.py").is_file()]
+    return names + [f"bindery.{name.replace('/', '.')}" for name in there]
 
 
 class ApiPages(BookDirective):

@@ -12,7 +12,7 @@ from typing import Any
 from docutils import nodes
 from sphinx.application import Sphinx
 
-from bindery.bundle import BUNDLE_MIME
+from bindery.figures.bundle import BUNDLE_MIME
 from bindery.site.markup import element, relative
 
 # The ending of each file of a bundle, and what the link to it says.

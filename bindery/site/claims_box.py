@@ -11,8 +11,8 @@ from urllib.parse import quote
 from docutils import nodes
 from sphinx.application import Sphinx
 
-from bindery.entries import Entry
-from bindery.schema import CHAPTERS
+from bindery.claims.entries import Entry
+from bindery.claims.schema import CHAPTERS
 from bindery.site.facts import sources, units, verdict, write_facts, write_values
 from bindery.site.markup import BookDirective, Markup, element
 

@@ -9,8 +9,8 @@ from typing import Any
 from docutils import nodes
 from sphinx.application import Sphinx
 
-from bindery.claims import Erratum
-from bindery.entries import Entry, Ledger
+from bindery.claims.entries import Entry, Ledger
+from bindery.claims.model import Erratum
 from bindery.site.facts import chapter_number, measured_text, verdict
 from bindery.site.markup import BookDirective, Markup, element
 

@@ -18,11 +18,11 @@ __all__ = [
 import html
 import math
 
-from bindery.claims import Claim
-from bindery.entries import Entry
-from bindery.schema import VERDICTS
+from bindery.claims.entries import Entry
+from bindery.claims.model import Claim
+from bindery.claims.schema import VERDICTS
+from bindery.claims.verdicts import Measurement, Verdict
 from bindery.site.markup import Markup
-from bindery.verdicts import Measurement, Verdict
 
 # A sign for each word, beside the word: nothing is said by a sign or a colour alone.
 SIGNS = dict(zip(VERDICTS, ("✓", "✓", "✗", "≈", "–", "○", "!"), strict=True))

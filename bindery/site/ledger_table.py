@@ -9,8 +9,8 @@ from typing import Any
 from docutils import nodes
 from sphinx.application import Sphinx
 
-from bindery.entries import Entry
-from bindery.schema import VERDICTS
+from bindery.claims.entries import Entry
+from bindery.claims.schema import VERDICTS
 from bindery.site.facts import chapter_number, measured_text, sources, units, verdict, write_facts
 from bindery.site.markup import BookDirective, Markup, element
 

@@ -13,7 +13,7 @@ from docutils import nodes
 from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 
-from bindery.ledger import Ledger, collect
+from bindery.claims.ledger import Ledger, collect
 
 # A record's "<" is a relation, never the start of a tag.
 _FORMULA_CODE_OR_LESS = re.compile(r"(\$[^$]*\$|`[^`]*`)|<")

@@ -16,7 +16,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from bindery import bundle, ledger
+from bindery.claims import ledger
+from bindery.figures import bundle
 from bindery.root import BookError, require_root
 from bindery.site import OUTPUT
 from bindery.site.repository import find_address

@@ -11,7 +11,7 @@ from typing import Any
 from docutils import nodes
 from sphinx.application import Sphinx
 
-from bindery.run_times import RunTime, read
+from bindery.page.run_times import RunTime, read
 from bindery.site.markup import BookDirective, Markup, element
 
 

@@ -17,9 +17,9 @@ import torch
 from scipy.special import stdtrit
 from sklearn.linear_model import Lasso
 
-from bindery.intervals import slope_interval, t_interval
-from bindery.records import load
-from bindery.verdicts import Measurement, decide
+from bindery.claims.intervals import slope_interval, t_interval
+from bindery.claims.records import load
+from bindery.claims.verdicts import Measurement, decide
 from gsl_utils import datasets
 from gsl_utils.sensing import gaussian_matrix
 from gsl_utils.sparse import lasso, soft_threshold

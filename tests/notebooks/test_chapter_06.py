@@ -19,7 +19,7 @@ import torch
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
 
-from bindery.records import load
+from bindery.claims.records import load
 from gsl_utils.generators import Exponential, RealNVP, Sigmoid, Synthesis, fit_flow
 from gsl_utils.metrics import srnr_db
 from gsl_utils.sensing import gaussian_matrix, measure

@@ -9,9 +9,9 @@ import nbformat
 import pytest
 from nbclient import NotebookClient
 
-from bindery import freshness, notebooks, run_times
-from bindery.dependencies import combined, page_dependencies
-from bindery.pages import INJECTED_ID, differences
+from bindery.page import freshness, notebooks, run_times
+from bindery.page.dependencies import combined, page_dependencies
+from bindery.page.pages import INJECTED_ID, differences
 
 ROOT = Path(__file__).parents[2]
 STEMS = notebooks.stems(ROOT)

@@ -18,8 +18,8 @@ import torch
 from benchmarks import store
 from benchmarks.race import Method, Row
 from benchmarks.tables import runs, summary
-from bindery import results
-from bindery.intervals import t_interval
+from bindery.claims.intervals import t_interval
+from bindery.runs import results
 
 ROOT = Path(__file__).parents[2]
 OWN, SPEED = "11_your_own_problem", "10_how_fast"

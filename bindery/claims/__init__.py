@@ -1,0 +1,1 @@
+"""Claims: their records, criteria and verdicts."""

@@ -1,0 +1,128 @@
+"""What a claim, its control and an erratum are, once their YAML records have been read."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from bindery.claims.bounds import Criterion
+from bindery.claims.yamlfile import Problem
+
+__all__ = ["Accepted", "Change", "Claim", "Control", "Erratum", "Records"]
+
+
+@dataclass(frozen=True)
+class Control:
+    """The broken variant for which the criterion must fail, or the reason why there is none.
+
+    Args:
+        variant: What is broken; None when there is no control.
+        expect: What is expected of it, in words; None when there is no control.
+        criterion: What the control must satisfy beside violating the claim's own criterion, or None.
+        reason: Why there is no control; None when there is one.
+    """
+
+    variant: str | None = None
+    expect: str | None = None
+    criterion: Criterion | None = None
+    reason: str | None = None
+
+
+@dataclass(frozen=True)
+class Accepted:
+    """The verdict that was accepted by hand, and why."""
+
+    verdict: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Change:
+    """A change of a record: its date (YYYY-MM-DD), what changed, and why."""
+
+    date: str
+    change: str
+    why: str
+
+
+@dataclass(frozen=True)
+class Claim:
+    """One claim of one source; the fields are those of its YAML record.
+
+    Args:
+        file: The record's file, relative to the book's root.
+        line: The line where the record starts.
+        paper: The source, in words.
+        key: The source's key in the bibliography.
+        criterion: What the measured quantities must satisfy; None for a claim that is not testable.
+        reason: Why the claim is not testable; None when it is.
+        misprint: The id of the erratum whose correction is tested, or None.
+    """
+
+    file: str
+    line: int
+    paper: str
+    key: str
+    id: str
+    locus: str
+    standing: str
+    claim: str
+    kind: str
+    chapter: str
+    quantity: Mapping[str, str]
+    criterion: Criterion | None
+    tolerance: str | None
+    profile: str
+    control: Control
+    testable: bool
+    reason: str | None
+    misprint: str | None
+    unpublished: str | None
+    accepted: Accepted
+    history: tuple[Change, ...] = ()
+
+
+@dataclass(frozen=True)
+class Erratum:
+    """A misprint of a source: what is printed, what is right, and where the book shows it.
+
+    Args:
+        page: The chapter whose page holds the counterexample.
+        claim: The claim whose record holds the counterexample's value.
+        claims: Every claim that is tested in its corrected form.
+    """
+
+    file: str
+    line: int
+    id: str
+    source: str
+    locus: str
+    printed: str
+    corrected: str
+    page: str
+    claim: str
+    survives: str
+    claims: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Records:
+    """All that ``claims/`` holds.
+
+    Args:
+        claims: The sound claims by id, in the order of the files' names and of the records in them.
+        errata: The sound errata by id.
+        index: The chapter of every id on the list ``claims/index.yml``.
+        problems: What is wrong; empty when all is well.
+    """
+
+    claims: Mapping[str, Claim] = field(default_factory=dict)
+    errata: Mapping[str, Erratum] = field(default_factory=dict)
+    index: Mapping[str, str] = field(default_factory=dict)
+    problems: tuple[Problem, ...] = ()
+
+    def closest(self, claim_id: str) -> str | None:
+        """Return the known id that looks most like ``claim_id``, or None when none does."""
+        matches = difflib.get_close_matches(claim_id, self.claims, n=1, cutoff=0.5)
+        return matches[0] if matches else None

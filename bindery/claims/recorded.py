@@ -1,0 +1,121 @@
+"""What executed pages and stored results recorded: the one place where the ledger finds its numbers."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from bindery.claims.model import Records
+from bindery.claims.verdicts import Measurement
+from bindery.record import CLAIM_MIME
+from bindery.runs import stored
+
+__all__ = ["Recorded", "from_page", "from_results"]
+
+
+@dataclass
+class Recorded:
+    """The measurements of one page or one set of stored results.
+
+    Args:
+        where: The file that they are from, relative to the book's root.
+        measurements: What was recorded, by claim id.
+        problems: What could not be read or does not fit its record, one sentence each.
+        stale: Whether the results are older than the code or data that they are computed with.
+    """
+
+    where: str
+    measurements: dict[str, Measurement] = field(default_factory=dict)
+    problems: list[str] = field(default_factory=list)
+    stale: bool = False
+
+
+def from_page(root: Path, page: Path, records: Records, *, profile: str | None = "quick") -> Recorded:
+    """Read the claims that an executed page recorded, from its outputs.
+
+    Args:
+        root: The book's root.
+        page: The executed notebook, named like its chapter.
+        records: The records of all claims.
+        profile: The profile that the page must have been executed with; None for any.
+
+    Returns:
+        The measurements that fit their records, and a problem for each of the others.
+    """
+    where = page.relative_to(root).as_posix() if page.is_relative_to(root) else page.as_posix()
+    recorded = Recorded(where)
+    try:
+        notebook = json.loads(page.read_text(encoding="utf-8"))
+        found = list(_outputs(notebook))
+    except (ValueError, KeyError, TypeError, AttributeError):
+        recorded.problems.append(f"{where}: is not a notebook that can be read")
+        return recorded
+    _add(recorded, found, page.stem, records, profile)
+    return recorded
+
+
+def from_results(root: Path, chapter: str, records: Records) -> Recorded | None:
+    """Read the claims of a chapter's stored results at the papers' scale.
+
+    Args:
+        root: The book's root.
+        chapter: The chapter's stem.
+        records: The records of all claims.
+
+    Returns:
+        The measurements that fit their records, and a problem for each of the others; None where nothing is
+        stored.
+    """
+    recorded = Recorded(f"results/{chapter}/{stored.MANIFEST}")
+    try:
+        results = stored.read(root, chapter)
+    except stored.ResultsError as error:
+        recorded.problems.append(str(error))
+        return recorded
+    if results is None:
+        return None
+    recorded.stale = bool(results.stale)
+    _add(recorded, results.claims, chapter, records, "paper")
+    return recorded
+
+
+def _outputs(notebook: Mapping[str, Any]) -> Iterator[Any]:
+    for cell in notebook["cells"]:
+        for output in cell.get("outputs", []):
+            if CLAIM_MIME in output.get("data", {}):
+                data = output["data"][CLAIM_MIME]
+                yield json.loads(data) if isinstance(data, str) else data
+
+
+def _add(
+    recorded: Recorded, found: Iterable[Any], chapter: str, records: Records, profile: str | None
+) -> None:
+    for data in found:
+        claim_id = data.get("id") if isinstance(data, Mapping) else None
+        claim = records.claims.get(str(claim_id))
+        if claim is None:
+            close = records.closest(str(claim_id))
+            hint = f"; did it mean {close}?" if close else ""
+            recorded.problems.append(
+                f"{recorded.where}: records {claim_id}, which has no sound record in claims/{hint}"
+            )
+        elif claim_id in recorded.measurements:
+            recorded.problems.append(f"{recorded.where}: records {claim_id} more than once")
+        elif claim.chapter != chapter:
+            recorded.problems.append(
+                f"{recorded.where}: records {claim_id}, which belongs to {claim.chapter} ({claim.file})"
+            )
+        elif profile is not None and data.get("profile") != profile:
+            recorded.problems.append(
+                f"{recorded.where}: records {claim_id} in the {data.get('profile')} profile, not in {profile}"
+            )
+        else:
+            try:
+                recorded.measurements[claim.id] = Measurement.from_json(data, claim)
+            except ValueError as error:
+                recorded.problems.append(f"{recorded.where}: {error}")
+            except (KeyError, TypeError) as error:
+                recorded.problems.append(f"{recorded.where}: {claim_id} is recorded incompletely ({error})")

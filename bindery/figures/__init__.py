@@ -1,0 +1,1 @@
+"""Figures and tables, and the numbers that go with them."""

@@ -1,0 +1,188 @@
+"""The figures of an executed page: read, checked, and written out as files that a reader can download."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from bindery.figures.encoding import decode_csv, decode_npz
+from bindery.figures.payload import BUNDLE_MIME, Bundle
+
+__all__ = ["BUNDLE_MIME", "PageFigure", "extract", "problems", "read"]
+
+SVG_MIME = "image/svg+xml"
+
+
+@dataclass(frozen=True)
+class PageFigure:
+    """One figure of a page.
+
+    Args:
+        bundle: What it was drawn from.
+        svg: The picture.
+        caption: Its caption, in MyST Markdown.
+        alt: Its alt text.
+        label: The label that prose refers to.
+    """
+
+    bundle: Bundle
+    svg: str
+    caption: str
+    alt: str
+    label: str
+
+
+def _text(value: object) -> str:
+    """Return a mime entry as text: a notebook on disk may hold it as a list of lines."""
+    return "".join(value) if isinstance(value, list) else str(value)
+
+
+def _metadata(cell: Mapping[str, Any]) -> tuple[str, str, str]:
+    """Return the caption, the alt text and the label that a cell's metadata give its figure."""
+    mystnb = cell.get("metadata", {}).get("mystnb", {})
+    figure, image = mystnb.get("figure") or {}, mystnb.get("image") or {}
+    entries = (figure.get("caption"), image.get("alt"), figure.get("name"))
+    caption, alt, label = (str(entry or "").strip() for entry in entries)
+    return caption, alt, label
+
+
+def _pictures(page: Mapping[str, Any]) -> Iterator[tuple[int, Mapping[str, Any], list[Mapping[str, Any]]]]:
+    """Yield the number of each cell that shows a picture, the cell, and the data of its pictures."""
+    for number, cell in enumerate(page["cells"], start=1):
+        outputs = [output.get("data", {}) for output in cell.get("outputs", [])]
+        shown = [data for data in outputs if any(mime.startswith("image/") for mime in data)]
+        if shown:
+            yield number, cell, shown
+
+
+def read(page: Path | Mapping[str, Any]) -> list[PageFigure]:
+    """Return the figures of an executed page, in its order.
+
+    Args:
+        page: The page's path, or the page as read from it.
+
+    Raises:
+        ValueError: A figure's bundle is not one.
+    """
+    notebook = json.loads(page.read_text(encoding="utf-8")) if isinstance(page, Path) else page
+    return [
+        PageFigure(Bundle.from_json(_text(data[BUNDLE_MIME])), _text(data[SVG_MIME]), *_metadata(cell))
+        for _, cell, shown in _pictures(notebook)
+        for data in shown
+        if BUNDLE_MIME in data and SVG_MIME in data
+    ]
+
+
+def extract(page: Path, out_dir: Path) -> list[Path]:
+    """Write each figure of a page as a picture, its numbers, and a description.
+
+    The files are ``<out_dir>/<page stem>/<figure>.svg``, ``.csv`` or ``.npz``, and ``.json`` (chapter,
+    profile, seeds, columns, caption, alt text, SHA-256 of the page). A file that is already there and the
+    same is not touched; one of a figure that the page has no more is removed.
+
+    Args:
+        page: An executed page.
+        out_dir: Where to.
+
+    Returns:
+        The paths of the files, sorted.
+
+    Raises:
+        ValueError: A figure's bundle is not one.
+    """
+    folder = out_dir / page.stem
+    digest = hashlib.sha256(page.read_bytes()).hexdigest()
+    files: dict[Path, bytes] = {}
+    for figure in read(page):
+        bundle = figure.bundle
+        numbers_name, content = bundle.file()
+        description = {
+            "name": bundle.name,
+            "chapter": page.stem,
+            "profile": bundle.profile,
+            "seeds": list(bundle.seeds),
+            "columns": list(bundle.columns),
+            "data": numbers_name,
+            "caption": figure.caption,
+            "alt": figure.alt,
+            "page_sha256": digest,
+        }
+        files[folder / f"{bundle.name}.svg"] = figure.svg.encode()
+        files[folder / numbers_name] = content
+        text = json.dumps(description, indent=1, sort_keys=True) + "\n"
+        files[folder / f"{bundle.name}.json"] = text.encode()
+    folder.mkdir(parents=True, exist_ok=True)
+    for path in folder.iterdir():
+        if path not in files and path.suffix in {".svg", ".csv", ".npz", ".json"}:
+            path.unlink()
+    for path, content in files.items():
+        if not path.is_file() or path.read_bytes() != content:
+            path.write_bytes(content)
+    return sorted(files)
+
+
+def problems(root: Path) -> list[str]:
+    """Say what is wrong with the figures of the executed pages.
+
+    Each picture must come from ``plotting.show``, one to a cell; the cell's metadata must give it a caption,
+    alt text, and its own name as the label; no two figures share a name.
+
+    Args:
+        root: The book's root.
+
+    Returns:
+        One sentence per problem, naming the page and the cell.
+    """
+    found: list[str] = []
+    owners: dict[str, str] = {}
+    for path in sorted((root / "book").glob("*.ipynb")):
+        page = json.loads(path.read_text(encoding="utf-8"))
+        for number, cell, shown in _pictures(page):
+            place = f"{path.relative_to(root).as_posix()} cell {number}"
+            if len(shown) > 1:
+                found.append(f"{place}: shows {len(shown)} pictures; a cell's caption is for one")
+            found += [f"{place}: {problem}" for data in shown for problem in _of_picture(cell, data)]
+            for data in shown:
+                name = _name(data)
+                if name in owners:
+                    found.append(f"{place}: the figure {name!r} has the name of the one in {owners[name]}")
+                elif name:
+                    owners[name] = place
+    return found
+
+
+def _name(data: Mapping[str, Any]) -> str:
+    try:
+        return Bundle.from_json(_text(data[BUNDLE_MIME])).name
+    except (KeyError, ValueError):
+        return ""
+
+
+def _of_picture(cell: Mapping[str, Any], data: Mapping[str, Any]) -> Iterator[str]:
+    """Yield what is wrong with one picture."""
+    mimes = sorted(mime for mime in data if mime.startswith("image/"))
+    if mimes != [SVG_MIME] or BUNDLE_MIME not in data:
+        yield f"shows {' and '.join(mimes)} without its numbers; show every figure by plotting.show"
+        return
+    try:
+        bundle = Bundle.from_json(_text(data[BUNDLE_MIME]))
+        columns = decode_csv(bundle.csv) if bundle.csv is not None else decode_npz(bundle.npz or "")
+    except ValueError as error:
+        yield f"the figure's bundle cannot be read: {error}"
+        return
+    if tuple(columns) != bundle.columns:
+        yield f"the figure {bundle.name!r} holds {list(columns)}, but its bundle says {list(bundle.columns)}"
+    caption, alt, label = _metadata(cell)
+    where = f"the figure {bundle.name!r}"
+    if not caption:
+        yield f"{where} has no caption (metadata mystnb.figure.caption)"
+    if not alt:
+        yield f"{where} has no alt text (metadata mystnb.image.alt)"
+    if not label:
+        yield f"{where} has no label (metadata mystnb.figure.name)"
+    elif label != bundle.name:
+        yield f"{where} has the label {label!r}; the two must be the same"

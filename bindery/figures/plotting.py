@@ -1,0 +1,262 @@
+"""The book's one figure style, and the one way in which a page shows a figure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal, cast
+
+import numpy as np
+from matplotlib import pyplot as plt
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.rcsetup import cycler
+
+from bindery import emit, record
+from bindery.figures import svg
+from bindery.figures.payload import BUNDLE_MIME, from_columns, from_images
+
+__all__ = ["COLORS", "GROUND", "WIDTH", "band", "figsize", "label_lines", "show", "tidy", "use_style"]
+
+# Six colours that stay apart under each colour-vision deficiency, and from the ground; a test simulates it.
+COLORS = ("#2f4bd6", "#db7901", "#00a371", "#a87fbe", "#703901", "#2b2b2b")
+GROUND = "#fdfdfb"
+# One column of text, in inches: at 12 points this leaves letters of more than 9 px on a telephone of 390 px.
+WIDTH = 6.0
+_POINTS_PER_INCH = 72.0
+
+_STYLE: dict[str, Any] = {
+    "axes.axisbelow": True,
+    "axes.edgecolor": "#555555",
+    "axes.facecolor": GROUND,
+    "axes.formatter.use_mathtext": True,
+    "axes.grid": True,
+    "axes.labelsize": 12,
+    "axes.prop_cycle": cycler(color=list(COLORS)),
+    "axes.spines.right": False,
+    "axes.spines.top": False,
+    "axes.titlelocation": "left",
+    "axes.titlesize": 12,
+    "figure.constrained_layout.use": True,
+    "figure.facecolor": GROUND,
+    "figure.figsize": (WIDTH, 3.7),
+    "figure.titlesize": 12,
+    "font.family": "DejaVu Sans",
+    "font.size": 12,
+    "grid.color": "#dddddd",
+    "grid.linewidth": 0.6,
+    "image.cmap": "cividis",
+    # The picture's own pixels: small, and the reader's machine keeps them sharp.
+    "image.composite_image": False,
+    "image.interpolation": "none",
+    "legend.fontsize": 11,
+    "legend.frameon": False,
+    "lines.linewidth": 2.0,
+    "lines.markersize": 5,
+    "savefig.facecolor": GROUND,
+    "xtick.labelsize": 11,
+    "ytick.labelsize": 11,
+}
+
+
+def use_style() -> None:
+    """Set the book's style for every figure that follows; a page calls it once.
+
+    >>> use_style()
+    >>> plt.rcParams["figure.figsize"]
+    [6.0, 3.7]
+    """
+    plt.rcParams.update(cast("Any", _STYLE))
+
+
+def figsize(aspect: float = 0.62) -> tuple[float, float]:
+    """Return the size in inches of a figure one column wide.
+
+    Args:
+        aspect: Height over width, positive. Panels go below each other rather than shrink.
+
+    Returns:
+        Width and height in inches, for ``plt.subplots(figsize=...)``.
+
+    Raises:
+        ValueError: ``aspect`` is not positive.
+
+    >>> figsize(0.5)
+    (6.0, 3.0)
+    """
+    if not aspect > 0:
+        raise ValueError(f"aspect is {aspect!r}; it must be positive, the height over the width")
+    return WIDTH, round(WIDTH * aspect, 2)
+
+
+def band(
+    ax: Axes,
+    x: Any,
+    per_seed: Any,
+    *,
+    label: str | None = None,
+    center: Literal["median", "mean"] = "median",
+    coverage: float = 1.0,
+    color: str | None = None,
+    **line: Any,
+) -> None:
+    """Draw a line with a band over seeds.
+
+    Args:
+        ax: Where to draw.
+        x: Abscissae, shape ``(points,)``.
+        per_seed: One row per seed, shape ``(seeds, points)``, at least two; nan where there is no value.
+        label: Name of the line, for ``label_lines`` or a legend.
+        center: What the line shows.
+        coverage: Central share of the seeds inside the band, in (0, 1]; 1 is their whole range.
+        color: Any colour; the cycle's next one by default.
+        **line: Passed on to ``ax.plot``.
+
+    Raises:
+        ValueError: Shapes that do not fit, fewer than two seeds, or an option out of its range.
+    """
+    xs = np.asarray(x, dtype=float)
+    values = np.asarray(per_seed, dtype=float)
+    if xs.ndim != 1 or values.ndim != 2 or values.shape[1] != xs.size:
+        raise ValueError(
+            f"x has shape {xs.shape} and per_seed {values.shape}; they must be (points,) and (seeds, points)"
+        )
+    if values.shape[0] < 2:
+        raise ValueError("per_seed has one row; a band needs at least two seeds")
+    if center not in ("median", "mean"):
+        raise ValueError(f"center is {center!r}; it must be 'median' or 'mean'")
+    if not 0 < coverage <= 1:
+        raise ValueError(f"coverage is {coverage!r}; it must be in (0, 1]")
+    middle = np.nanmedian(values, axis=0) if center == "median" else np.nanmean(values, axis=0)
+    low, high = np.nanquantile(values, [(1 - coverage) / 2, (1 + coverage) / 2], axis=0)
+    (drawn,) = ax.plot(xs, middle, label=label, color=color, **line)
+    ax.fill_between(xs, low, high, color=drawn.get_color(), alpha=0.2, linewidth=0)
+
+
+def label_lines(ax: Axes, *, gap: float = 1.25) -> None:
+    """Write each labelled line's name at its right end, in its colour, instead of a legend.
+
+    Names that would touch are moved apart. Call it last, when the limits of the axes are final.
+
+    Args:
+        ax: Axes with labelled lines.
+        gap: Smallest distance between two names, in heights of a letter.
+
+    Raises:
+        ValueError: No line on the axes has a label, or the axes stand on no figure.
+    """
+    figure = ax.get_figure(root=True)
+    if figure is None:
+        raise ValueError("ax stands on no figure")
+    # Settles the layout, and with it the height that a letter takes on these axes.
+    figure.draw_without_rendering()
+    to_axes = ax.transData + ax.transAxes.inverted()
+    ends: list[tuple[float, str, Any]] = []
+    for drawn in ax.get_lines():
+        name = str(drawn.get_label())
+        points = np.column_stack([np.asarray(drawn.get_xdata(), float), np.asarray(drawn.get_ydata(), float)])
+        points = points[np.isfinite(points).all(axis=1)]
+        if not name.startswith("_") and len(points):
+            height = float(to_axes.transform(points[np.argmax(points[:, 0])])[1])
+            ends.append((min(max(height, 0.0), 1.0), name, drawn.get_color()))
+    if not ends:
+        raise ValueError("ax has no labelled line; give band(...) or ax.plot(...) a label")
+    ends.sort(key=lambda end: (end[0], end[1]))
+    size = float(cast("float", plt.rcParams["legend.fontsize"]))
+    step = gap * size / (_POINTS_PER_INCH * ax.get_position().height * figure.get_size_inches()[1])
+    for height, (_, name, color) in zip(_apart([end[0] for end in ends], step), ends, strict=True):
+        ax.text(1.015, height, name, color=color, fontsize=size, va="center", transform=ax.transAxes)
+
+
+def _apart(heights: Sequence[float], step: float) -> list[float]:
+    """Return sorted heights, moved as little as it takes to be in [0, 1] and ``step`` apart (isotonic)."""
+    blocks: list[tuple[float, int]] = []
+    for i, height in enumerate(heights):
+        blocks.append((height - i * step, 1))
+        while len(blocks) > 1 and blocks[-2][0] >= blocks[-1][0]:
+            (upper, n), (lower, k) = blocks.pop(), blocks.pop()
+            blocks.append(((lower * k + upper * n) / (k + n), k + n))
+    top = max(0.0, 1.0 - step * (len(heights) - 1))
+    flat = [min(max(mean, 0.0), top) for mean, count in blocks for _ in range(count)]
+    return [height + i * step for i, height in enumerate(flat)]
+
+
+def tidy(values: Mapping[str, Any], **axes: Any) -> dict[str, np.ndarray]:
+    """Lay arrays out as a tidy table: one row per entry, one column per axis and per array.
+
+    Args:
+        values: Column name to an array; all have the same shape.
+        **axes: One per dimension, in order: the axis's name and its coordinates.
+
+    Returns:
+        Columns of equal length, for ``show``.
+
+    Raises:
+        ValueError: A shape differs from the axes' lengths.
+
+    >>> {k: v.tolist() for k, v in tidy({"error": [[1, 2], [3, 4]]}, seed=[0, 1], m=[10, 20]).items()}
+    {'seed': [0, 0, 1, 1], 'm': [10, 20, 10, 20], 'error': [1, 2, 3, 4]}
+    """
+    coordinates = [np.asarray(axis) for axis in axes.values()]
+    shape = tuple(len(axis) for axis in coordinates)
+    table = dict(zip(axes, (grid.ravel() for grid in np.meshgrid(*coordinates, indexing="ij")), strict=True))
+    for key, value in values.items():
+        array = np.asarray(value)
+        if array.shape != shape:
+            raise ValueError(f"values[{key!r}] has shape {array.shape}; the axes {list(axes)} make {shape}")
+        table[key] = array.ravel()
+    return table
+
+
+def show(
+    fig: Figure,
+    name: str,
+    data: Mapping[str, Any] | None = None,
+    *,
+    images: Mapping[str, Any] | None = None,
+    moves: Mapping[str, Any] | None = None,
+    profile: str | None = None,
+    seed: int | Sequence[int] | None = None,
+) -> None:
+    """Show a figure in a page together with the numbers it was drawn from, and close it.
+
+    Its caption, alt text and label (the same as ``name``) stand in the cell's metadata.
+
+    Args:
+        fig: The figure, at most 6.5 inches wide, all its text legible at 390 px.
+        name: A slug that no other figure of the book has, such as ``phase-diagram``.
+        data: Column name to a 1-D array-like, all of one length: what was drawn, tidy (see ``tidy``).
+        images: For a grid of images instead of ``data``: name to an array.
+        moves: Of columns that come from descents which are not at rest: how far their numbers may be others
+            in another arithmetic, such as a tenth of the half-width of their intervals over seeds.
+        profile: ``quick`` or ``paper``; by default what the page was configured with.
+        seed: The seed or seeds of the run; by default the one that the page was configured with.
+
+    Raises:
+        TypeError: ``fig`` is not a figure.
+        ValueError: A bad name, bad data, both or neither of ``data`` and ``images``, or a figure that is too
+            wide or has text too small for a telephone.
+    """
+    if not isinstance(fig, Figure):
+        raise TypeError(f"fig is a {type(fig).__name__}; it must be a matplotlib Figure")
+    if (data is None) == (images is None):
+        raise ValueError("give exactly one of data and images: what the figure was drawn from")
+    run, seeds = _run(profile, seed)
+    if data is not None:
+        bundle = from_columns(name, data, profile=run, seeds=seeds, moves=moves)
+    else:
+        bundle = from_images(name, cast("Mapping[str, Any]", images), profile=run, seeds=seeds)
+    svg.check_legible(fig)
+    svg.thin_labels(fig)
+    picture = svg.render(fig, name)
+    plt.close(fig)
+    emit.display({"image/svg+xml": picture, BUNDLE_MIME: bundle.to_json()})
+
+
+def _run(profile: str | None, seed: int | Sequence[int] | None) -> tuple[str, list[int]]:
+    """Return the profile and the seeds of the run, from the arguments or from the page's configuration."""
+    of_page = record.configured()
+    profile = of_page[0] if profile is None else profile
+    seed = of_page[1] if seed is None else seed
+    if profile is None or seed is None:
+        raise ValueError("profile and seed are not set; call record.configure(profile, seed), or give them")
+    return profile, [int(seed)] if isinstance(seed, int | np.integer) else [int(one) for one in seed]

@@ -1,0 +1,1 @@
+"""What `make check` checks without executing anything."""

@@ -1,0 +1,125 @@
+"""The quick check of everything that can be checked without executing or rendering a page."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from bindery.root import require_root
+
+__all__ = ["CHECKS", "add_arguments", "check", "run"]
+
+Check = Callable[[Path], list[str]]
+
+
+def _tool(*command: str) -> Check:
+    """Return a check that runs a Python tool in the book's root; what the tool prints are the problems."""
+
+    def problems(root: Path) -> list[str]:
+        done = subprocess.run(
+            [sys.executable, "-m", *command], cwd=root, capture_output=True, text=True, check=False
+        )
+        if done.returncode == 0:
+            return []
+        lines = [line for line in (done.stdout + done.stderr).splitlines() if line.strip()]
+        return lines or [f"{command[0]} ended with status {done.returncode}"]
+
+    return problems
+
+
+def _stripped(root: Path) -> list[str]:
+    """Return the notebooks that hold outputs or execution counts; their cells' ids are kept."""
+    files = sorted(str(path.relative_to(root)) for path in (root / "notebooks").glob("*.ipynb"))
+    if not files:
+        return []
+    found = _tool("nbstripout", "--verify", "--keep-id", *files)(root)
+    return [f"{line} (python -m nbstripout --keep-id FILE mends it)" for line in found]
+
+
+def _module(name: str) -> Check:
+    """Return a check that a module of the book makes; it is imported only when the check runs."""
+
+    def problems(root: Path) -> list[str]:
+        return list(importlib.import_module(f"bindery.{name}").problems(root))
+
+    return problems
+
+
+CHECKS: dict[str, Check] = {
+    "types (mypy)": _tool("mypy", "--no-error-summary", "--no-color-output"),
+    "style (ruff check)": _tool("ruff", "check", "--quiet", "--output-format", "concise", "."),
+    "notebooks without outputs (nbstripout)": _stripped,
+    "fresh pages": _module("page.freshness"),
+    "ledger of claims": _module("claims.ledger"),
+    "histories of claims": _module("claims.history"),
+    "numbers in prose": _module("lint.literals"),
+    "figures and their numbers": _module("figures.bundle"),
+    "stored results": _module("runs.results"),
+    "environment files": _module("lint.environment"),
+    "calls that a processor decides": _module("lint.vendor"),
+}
+
+
+def check(root: Path, checks: dict[str, Check] | None = None) -> dict[str, list[str]]:
+    """Run checks side by side.
+
+    Args:
+        root: The book's root.
+        checks: Name to a function that returns one line per problem; by default all of the book's.
+
+    Returns:
+        Name to problems, in the order given. A check that breaks is a problem of its own and stops no other.
+    """
+    chosen = CHECKS if checks is None else checks
+    with ThreadPoolExecutor(2) as pool:
+        waiting = {name: pool.submit(_guarded, function, root) for name, function in chosen.items()}
+        return {name: future.result() for name, future in waiting.items()}
+
+
+def _guarded(function: Check, root: Path) -> list[str]:
+    try:
+        return function(root)
+    except Exception as error:
+        return [f"the check itself broke: {type(error).__name__}: {error}"]
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments of the ``check`` command.
+
+    Args:
+        parser: Its parser.
+    """
+    parser.add_argument("--quiet", action="store_true", help="print problems only")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Run every check and print one line per problem, grouped by check.
+
+    Args:
+        args: The parsed command line.
+
+    Returns:
+        0 when all is well, else 1.
+    """
+    begun = time.perf_counter()
+    found = check(require_root())
+    for name, problems in found.items():
+        if problems:
+            print(f"{name}: {len(problems)} problem{'s' if len(problems) > 1 else ''}")
+            for line in problems:
+                print(f"  {line}")
+        elif not args.quiet:
+            print(f"{name}: well")
+    bad = [name for name, problems in found.items() if problems]
+    if bad or not args.quiet:
+        summary = (
+            f"problems in {len(bad)} of {len(found)} checks" if bad else f"{len(found)} checks, all well"
+        )
+        print(f"{summary} ({time.perf_counter() - begun:.0f} s)")
+    return int(bool(bad))

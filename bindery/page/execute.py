@@ -1,0 +1,223 @@
+"""Executing notebooks into pages: what is stale, in parallel, with the same bytes every time."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import closing
+from pathlib import Path
+from typing import Any, TextIO
+
+from nbformat import NotebookNode
+from tqdm import tqdm
+
+from bindery.page import arithmetic, freshness, notebooks, run_times
+from bindery.page.dependencies import combined, page_dependencies
+from bindery.page.kernels import Job, Outcome, environment, run_all
+from bindery.page.pages import build_page
+from bindery.page.sources import Sources
+from bindery.page.units import seconds_of_a_unit
+from bindery.root import BookError, require_root
+
+__all__ = ["Progress", "add_arguments", "add_workers", "execute", "run"]
+
+
+class Progress:
+    """Shows how far a run is: a bar over all cells on a terminal, one line per notebook elsewhere.
+
+    Args:
+        cells: Number of cells of all notebooks together.
+        stream: Where to; by default standard error.
+    """
+
+    def __init__(self, cells: int, stream: TextIO | None = None) -> None:
+        self._stream = stream or sys.stderr
+        self._bar = tqdm(
+            total=cells, unit="cell", leave=False, file=self._stream, disable=not self._stream.isatty()
+        )
+
+    def cell(self, job: Job) -> None:
+        """Count one executed cell.
+
+        Args:
+            job: The notebook that it belongs to.
+        """
+        self._bar.set_description(job.stem, refresh=False)
+        self._bar.update()
+
+    def say(self, line: str) -> None:
+        """Show a line above the bar.
+
+        Args:
+            line: The line.
+        """
+        self._bar.write(line, file=self._stream)
+
+    def done(self, outcome: Outcome) -> None:
+        """Show what became of a notebook.
+
+        Args:
+            outcome: The notebook's outcome.
+        """
+        if outcome.failure:
+            self.say(f"{outcome.job.stem} failed: {outcome.failure}")
+        else:
+            self.say(f"{outcome.job.stem} executed in {outcome.seconds:.1f} s")
+
+    def close(self) -> None:
+        """Remove the bar."""
+        self._bar.close()
+
+
+def execute(
+    root: Path,
+    stems: Sequence[str],
+    *,
+    parameters: Mapping[str, Any] | None = None,
+    workers: int = 1,
+    stream: TextIO | None = None,
+) -> list[Outcome]:
+    """Execute notebooks into pages.
+
+    A page is replaced when its notebook has run to its end, and not before; a notebook that fails leaves its
+    old page as it is and does not stop the others.
+
+    Args:
+        root: The book's root.
+        stems: The notebooks' names without their ending.
+        parameters: Parameters that differ from those that the notebooks set.
+        workers: How many run at once; the pages have the same bytes with any number.
+        stream: Where progress is shown; by default standard error.
+
+    Returns:
+        One outcome per notebook, in the order in which they ended.
+
+    Raises:
+        ValueError: ``workers`` is less than 1.
+        BookError: A notebook or a module cannot be read.
+    """
+    sources = Sources(root)
+    jobs, carried = [], {}
+    for stem in stems:
+        source = notebooks.read(notebooks.notebook_path(root, stem))
+        wanted = {**notebooks.default_parameters(source, f"notebooks/{stem}.ipynb"), **(parameters or {})}
+        jobs.append(Job(root, stem, wanted))
+        # Read before the run: what is edited meanwhile makes the page stale.
+        depends = page_dependencies(root, stem, sources)
+        carried[stem] = {"dependencies": depends, "digest": combined(depends), "parameters": wanted}
+    outcomes = []
+    unit = seconds_of_a_unit(environment(root), min(workers, len(jobs))) if jobs else 1.0
+    try:
+        # An interrupted run closes them, and its kernels are stopped.
+        with (
+            closing(Progress(_cell_count(root, stems), stream)) as progress,
+            closing(run_all(jobs, workers, on_cell=progress.cell)) as running,
+        ):
+            for outcome in running:
+                outcomes.append(outcome)
+                if outcome.executed is not None:
+                    stem = outcome.job.stem
+                    page = build_page(outcome.source, outcome.executed, carried[stem])
+                    notebooks.write(page, notebooks.page_path(root, stem))
+                progress.done(outcome)
+    finally:
+        _record_times(root, outcomes, unit)
+    return outcomes
+
+
+def _cell_count(root: Path, stems: Iterable[str]) -> int:
+    """Return the number of code cells of some notebooks, the injected ones included."""
+    found = (notebooks.read(notebooks.notebook_path(root, stem)) for stem in stems)
+    return sum(1 + len(notebooks.code_cells(notebook)) for notebook in found)
+
+
+def _record_times(root: Path, outcomes: Iterable[Outcome], unit: float) -> None:
+    machine, versions = run_times.machine(), run_times.versions()
+    done = {
+        outcome.job.stem: run_times.RunTime(
+            seconds=round(outcome.seconds, 1),
+            cpu_seconds=None if outcome.cpu_seconds is None else round(outcome.cpu_seconds, 1),
+            units=None if outcome.cpu_seconds is None else round(outcome.cpu_seconds / unit, 1),
+            change_me=_change_me(outcome.executed, unit),
+            peak_memory_mib=None if outcome.peak_bytes is None else round(outcome.peak_bytes / 2**20),
+            machine=machine,
+            versions=versions,
+        )
+        for outcome in outcomes
+        if outcome.executed is not None
+    }
+    if done:
+        run_times.record(root, done)
+
+
+def _change_me(executed: NotebookNode, unit: float) -> float | None:
+    """Return how long the cell took that a reader is invited to change, in units of wall time."""
+    for cell in notebooks.code_cells(executed):
+        if notebooks.INVITATION in cell.source.lower():
+            return round(cell.metadata["papermill"]["duration"] / unit, 2)
+    return None
+
+
+def add_workers(parser: argparse.ArgumentParser) -> None:
+    """Declare ``--workers``.
+
+    Args:
+        parser: A parser of a command that runs notebooks.
+    """
+    parser.add_argument(
+        "--workers",
+        type=_positive,
+        default=os.cpu_count() or 1,
+        metavar="N",
+        help="notebooks that run at once (default: one per processor)",
+    )
+
+
+def _positive(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"{number} is not at least 1")
+    return number
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments of the ``execute`` command.
+
+    Args:
+        parser: Its parser.
+    """
+    parser.add_argument("names", nargs="*", help="notebooks, such as 01_classical_cs or 01 (default: all)")
+    add_workers(parser)
+    parser.add_argument("--all", action="store_true", help="execute also what is fresh")
+    parser.add_argument("--profile", help="profile to use instead of the notebooks' own")
+    parser.add_argument("--seed", type=int, help="seed to use instead of the notebooks' own")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Execute the notebooks whose pages are stale, or all that were named.
+
+    Args:
+        args: The parsed command line.
+
+    Returns:
+        0 when every notebook ran to its end, else 1.
+    """
+    root = require_root()
+    given = {"profile": args.profile, "seed": args.seed}
+    parameters = {key: value for key, value in given.items() if value is not None}
+    chosen = notebooks.select(root, args.names)
+    if not chosen:
+        raise BookError("there are no notebooks: notebooks/ holds no .ipynb file")
+    why = freshness.stale(root, chosen, parameters)
+    todo = [stem for stem in chosen if args.all or stem in why]
+    if not todo:
+        print("every page is fresh" if not args.names else f"fresh already: {', '.join(chosen)}")
+        return 0
+    for stem in todo:
+        print(f"{stem}: {'; '.join(why.get(stem, ['asked for']))}", flush=True)
+    outcomes = execute(root, todo, parameters=parameters, workers=args.workers)
+    if arithmetic.stored(root) and (parts := arithmetic.differing(root, environment(root))):
+        print(f"{arithmetic.sentence(parts)}; to the byte these pages are this machine's only")
+    return int(any(outcome.failure for outcome in outcomes))

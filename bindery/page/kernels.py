@@ -1,0 +1,215 @@
+"""Running notebooks, each in a process of its own, several at once, all in the same environment."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Generator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import nbformat
+from nbformat import NotebookNode
+
+from bindery.page import arithmetic as arithmetics
+from bindery.page import notebooks
+
+__all__ = ["Failure", "Job", "Outcome", "environment", "run_all"]
+
+
+def environment(root: Path, threads: int = 1, arithmetic: str = "book") -> dict[str, str | None]:
+    """Return the variables that every kernel of the book runs under, and every test.
+
+    Args:
+        root: The book's root; the page imports ``gsl_utils`` from there, whatever else is installed.
+        threads: Threads of one kernel.
+        arithmetic: As for ``bindery.page.arithmetic.variables``.
+
+    Returns:
+        Name to value, or to ``None`` where the variable must not be set.
+
+    Raises:
+        BookError: There is no such arithmetic.
+    """
+    matplotlib = importlib.util.find_spec("matplotlib")
+    folders = matplotlib.submodule_search_locations if matplotlib is not None else None
+    return {
+        **arithmetics.variables(arithmetic),
+        "OMP_NUM_THREADS": str(threads),
+        "MKL_NUM_THREADS": str(threads),
+        "OPENBLAS_NUM_THREADS": str(threads),
+        # Waiting threads that spin slow down the notebooks beside them.
+        "OMP_WAIT_POLICY": "PASSIVE",
+        "PYTHONHASHSEED": "0",
+        "PYTHONPATH": str(root),
+        # A page shows its warnings and figures as they are, not as this machine's user likes them.
+        "PYTHONWARNINGS": None,
+        "MPLBACKEND": None,
+        "MATPLOTLIBRC": str(Path(folders[0], "mpl-data", "matplotlibrc")) if folders else None,
+    }
+
+
+@dataclass(frozen=True)
+class Job:
+    """A notebook to run.
+
+    Args:
+        root: The book's root; the kernel's working directory is ``book/`` in it.
+        stem: The notebook's name without its ending.
+        parameters: What is injected after the ``parameters`` cell.
+        threads: Threads of the kernel.
+        arithmetic: As for ``bindery.page.arithmetic.variables``: pages have the book's.
+    """
+
+    root: Path
+    stem: str
+    parameters: Mapping[str, Any]
+    threads: int = 1
+    arithmetic: str = "book"
+
+
+@dataclass(frozen=True)
+class Failure:
+    """Why a notebook did not run to its end.
+
+    Args:
+        cell: The cell, counted from 1 in the notebook; 0 where no cell was reached.
+        line: The cell's first line of code.
+        error: The error in one line.
+        traceback: The end of the traceback.
+    """
+
+    cell: int
+    line: str
+    error: str
+    traceback: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        place = f"cell {self.cell} `{self.line}`: " if self.cell else ""
+        return "\n    ".join([f"{place}{self.error}", *self.traceback])
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a job.
+
+    Args:
+        job: The job.
+        source: The notebook as it was read for this run.
+        executed: The executed notebook, or ``None`` where it failed.
+        failure: Why it failed, or ``None``.
+        seconds: Wall time.
+        cpu_seconds: Processor time of the kernel, or ``None`` where the system does not tell.
+        peak_bytes: Largest resident memory of the kernel, or ``None`` as above.
+    """
+
+    job: Job
+    source: NotebookNode
+    executed: NotebookNode | None
+    failure: Failure | None
+    seconds: float = 0.0
+    cpu_seconds: float | None = None
+    peak_bytes: int | None = None
+
+
+def run_all(
+    jobs: Sequence[Job], workers: int, *, on_cell: Callable[[Job], object] | None = None
+) -> Generator[Outcome, None, None]:
+    """Run notebooks and yield each outcome as it comes; one that fails does not stop the others.
+
+    Args:
+        jobs: The notebooks.
+        workers: How many run at once, at least 1.
+        on_cell: Called from another thread after each cell that was executed.
+
+    Yields:
+        One outcome per job.
+
+    Raises:
+        ValueError: ``workers`` is less than 1.
+        BookError: A notebook cannot be read.
+    """
+    if workers < 1:
+        raise ValueError(f"workers is {workers}; it must be at least 1")
+    sources = [notebooks.read(notebooks.notebook_path(job.root, job.stem)) for job in jobs]
+    live: set[subprocess.Popen[str]] = set()
+    with ThreadPoolExecutor(workers) as pool:
+        waiting = [
+            pool.submit(_run, job, source, on_cell, live) for job, source in zip(jobs, sources, strict=True)
+        ]
+        try:
+            for done in as_completed(waiting):
+                yield done.result()
+        finally:
+            # Only an interrupted run leaves anything to stop; a kernel ends when its process does.
+            pool.shutdown(wait=False, cancel_futures=True)
+            for process in tuple(live):
+                process.terminate()
+
+
+def _run(
+    job: Job,
+    source: NotebookNode,
+    on_cell: Callable[[Job], object] | None,
+    live: set[subprocess.Popen[str]],
+) -> Outcome:
+    with tempfile.TemporaryDirectory(prefix="book-") as scratch:
+        order, result = Path(scratch, "job.json"), Path(scratch, "outcome.json")
+        folder = job.root / "book"
+        folder.mkdir(exist_ok=True)
+        wanted: dict[str, Any] = {
+            "notebook": nbformat.writes(source),
+            "parameters": dict(job.parameters),
+            "folder": str(folder),
+            # An IPython profile of its own: start-up files of the machine's user must not reach the page.
+            "environment": {
+                **environment(job.root, job.threads, job.arithmetic),
+                "IPYTHONDIR": scratch,
+            },
+        }
+        order.write_text(json.dumps(wanted), encoding="utf-8")
+        # The machinery that runs the book may be another than the package that the book's pages import.
+        paths = [str(Path(__file__).parents[2]), os.environ.get("PYTHONPATH")]
+        process = subprocess.Popen(
+            [sys.executable, "-P", "-m", "bindery.page.worker", str(order), str(result)],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths))},
+        )
+        with process, ThreadPoolExecutor(1) as side:
+            assert process.stdout is not None
+            assert process.stderr is not None
+            live.add(process)
+            complaints = side.submit(process.stderr.read)
+            for _ in process.stdout:
+                if on_cell is not None:
+                    on_cell(job)
+            process.wait()
+            live.discard(process)
+        if process.returncode or not result.is_file():
+            tail = complaints.result().strip().splitlines()[-12:]
+            why = Failure(
+                0, "", f"the process that ran it ended with status {process.returncode}", tuple(tail)
+            )
+            return Outcome(job, source, None, why)
+        return _outcome(job, source, json.loads(result.read_text(encoding="utf-8")))
+
+
+def _outcome(job: Job, source: NotebookNode, raw: dict[str, Any]) -> Outcome:
+    failed, text = raw["failure"], raw["notebook"]
+    failure = None
+    if failed:
+        lines = [line for line in failed["source"].splitlines() if line.strip()]
+        failure = Failure(
+            failed["cell"], lines[0] if lines else "", failed["error"], tuple(failed["traceback"])
+        )
+    executed = nbformat.v4.reads(text) if text else None
+    return Outcome(job, source, executed, failure, raw["seconds"], raw["cpu_seconds"], raw["peak_bytes"])

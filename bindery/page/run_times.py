@@ -1,0 +1,134 @@
+"""How long each page took, how much memory, with which versions and on what machine: kept beside the pages.
+
+A page has the same bytes whenever it is executed, so none of this stands in it, and no digest covers it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from importlib import metadata
+from pathlib import Path
+
+from bindery.root import BookError
+
+__all__ = ["RunTime", "machine", "read", "record", "versions"]
+
+_FILE = "results/run_times.json"
+_PACKAGES = ("torch", "numpy", "scipy", "scikit-learn", "matplotlib")
+
+
+@dataclass(frozen=True)
+class RunTime:
+    """What one execution of a page took.
+
+    Args:
+        seconds: Wall time, the kernel's start included.
+        cpu_seconds: Processor time of the kernel, or ``None`` where the system does not tell.
+        units: The same in units (``bindery.page.units``), which other machines share.
+        change_me: What the cell that a reader is invited to change took, in units; ``None`` without one.
+        peak_memory_mib: Largest resident memory of the kernel in MiB, or ``None`` as above.
+        machine: The machine, in words.
+        versions: Package to version, Python among them.
+    """
+
+    seconds: float
+    cpu_seconds: float | None
+    units: float | None
+    change_me: float | None
+    peak_memory_mib: float | None
+    machine: str
+    versions: dict[str, str]
+
+
+def versions() -> dict[str, str]:
+    """Return the versions of Python and of the packages that decide what a page computes.
+
+    Returns:
+        Name to version; a package that is not installed is left out.
+
+    >>> "python" in versions()
+    True
+    """
+    found = {"python": platform.python_version()}
+    for package in _PACKAGES:
+        try:
+            found[package] = metadata.version(package)
+        except metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def machine() -> str:
+    """Return what this machine is, without its name or its owner's.
+
+    Returns:
+        System, architecture, processor, cores and memory, such as
+        ``"Linux x86_64, AMD EPYC 7B13, 2 cores, 24 GiB"``.
+    """
+    parts = [f"{platform.system()} {platform.machine()}", _processor(), f"{os.cpu_count()} cores", _memory()]
+    return ", ".join(part for part in parts if part)
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return platform.processor()
+    return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "")
+
+
+def _memory() -> str:
+    try:
+        total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, ValueError, OSError):
+        return ""
+    return f"{total / 2**30:.0f} GiB"
+
+
+def read(root: Path) -> dict[str, RunTime]:
+    """Return the last run of each page.
+
+    Args:
+        root: The book's root.
+
+    Returns:
+        Page name to its run, sorted; empty where no page was ever executed.
+
+    Raises:
+        BookError: The file is torn or was edited.
+    """
+    file = root / _FILE
+    if not file.is_file():
+        return {}
+    try:
+        table = json.loads(file.read_text(encoding="utf-8"))
+        return {stem: RunTime(**fields) for stem, fields in table.items()}
+    except (ValueError, TypeError, AttributeError) as error:
+        raise BookError(f"{_FILE} is torn ({error}): remove it, and execute writes it anew") from None
+
+
+def record(root: Path, runs: Mapping[str, RunTime]) -> None:
+    """Write down the runs of some pages; those of other notebooks stay, those of notebooks that are gone go.
+
+    Args:
+        root: The book's root.
+        runs: Page name to its run.
+
+    Raises:
+        BookError: The file is torn or was edited.
+    """
+    kept = {
+        stem: run
+        for stem, run in {**read(root), **runs}.items()
+        if (root / f"notebooks/{stem}.ipynb").is_file()
+    }
+    file = root / _FILE
+    file.parent.mkdir(parents=True, exist_ok=True)
+    draft = file.with_name(f"{file.name}.tmp")
+    table = {stem: asdict(run) for stem, run in sorted(kept.items())}
+    draft.write_text(json.dumps(table, indent=1, sort_keys=True) + "\n", encoding="utf-8", newline="\n")
+    draft.replace(file)

@@ -1,0 +1,113 @@
+"""nbval's comparison of pages, a plugin of pytest: to the byte in the book's arithmetic, else to tolerance.
+
+nbval executes each page once more and compares its outputs as text, pictures included, but never their
+metadata, in which a bound value has its name: those names are compared here. Where the machine's arithmetic
+is not the pages' (``bindery.page.arithmetic``), values, tables and pictures are compared by
+``bindery.page.compare``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bindery.page.arithmetic import CHOICE, differing, sentence, wished
+from bindery.page.compare import CLAIM_LINE, Output, differences
+from bindery.record import CLAIM_MIME
+
+__all__ = ["compared", "pytest_configure", "pytest_report_header"]
+
+_PARTS: pytest.StashKey[list[str]] = pytest.StashKey()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Take the fingerprint once, and sharpen or widen nbval's comparison."""
+    if not config.getoption("nbval", default=False):
+        return
+    # Started by the one process that hands out the tests, which has found it already.
+    given = getattr(config, "workerinput", {}).get("elsewhere")
+    config.stash[_PARTS] = _differing(config.rootpath) if given is None else given
+    if config.pluginmanager.hasplugin("xdist"):
+        config.pluginmanager.register(_Handing(config.stash[_PARTS]), "handing the fingerprint on")
+    _replace(bool(config.stash[_PARTS]))
+
+
+def pytest_report_header(config: pytest.Config) -> str | None:
+    """Name the fingerprint's verdict in the log."""
+    return f"arithmetic: {sentence(config.stash[_PARTS])}" if _PARTS in config.stash else None
+
+
+class _Handing:
+    def __init__(self, parts: list[str]) -> None:
+        self._parts = parts
+
+    def pytest_configure_node(self, node: Any) -> None:
+        """Give a worker the verdict."""
+        node.workerinput["elsewhere"] = self._parts
+
+
+def _differing(root: Path) -> list[str]:
+    """Return in what the arithmetic of this process's kernels differs: its environment is theirs."""
+    import os
+
+    from bindery.page.kernels import environment
+
+    return differing(root, environment(root, arithmetic=os.environ.get(CHOICE, wished(os.environ))))
+
+
+def _replace(elsewhere: bool) -> None:
+    """Put our comparison before nbval's."""
+    from nbval.plugin import IPyNbCell
+
+    exact = IPyNbCell.compare_outputs
+
+    def compare_outputs(cell: Any, test: Any, ref: Any, skip_compare: Any = None) -> bool:
+        mine, new = ([*compared(outputs)] for outputs in (ref, test))
+        if elsewhere:
+            found = differences(mine, new)
+        else:
+            pairs = [[(kind, name) for kind, _, name in outputs if name] for outputs in (mine, new)]
+            found = (
+                [] if pairs[0] == pairs[1] else [f"names of values: page {pairs[0]}, execution {pairs[1]}"]
+            )
+            found += [] if exact(cell, test, ref, skip_compare) else ["the outputs have other bytes"]
+        before = cell.comparison_traceback if not elsewhere else []
+        cell.comparison_traceback = [*before, *found]
+        return not found
+
+    IPyNbCell.compare_outputs = compare_outputs
+
+
+def compared(outputs: Sequence[Mapping[str, Any]]) -> list[Output]:
+    """Return what a cell's outputs hold, flat: streams joined and first, then each output's data in order.
+
+    Args:
+        outputs: Of the page, or as the kernel sent them.
+
+    Returns:
+        Mime type (or the stream's name), text, and the name of a bound value or of a claim's line, if any.
+
+    >>> compared([{"output_type": "stream", "name": "stdout", "text": "a"}])
+    [('stdout', 'a', '')]
+    """
+    streams: dict[str, str] = {}
+    data: list[Output] = []
+    for output in outputs:
+        if output["output_type"] == "stream":
+            name = str(output["name"])
+            streams[name] = streams.get(name, "") + "".join(output["text"])
+        elif output["output_type"] == "error":
+            data.append(("error", f"{output['ename']}: {output['evalue']}", ""))
+        else:
+            held = output["data"]
+            line = CLAIM_LINE if CLAIM_MIME in held else ""
+            name = str(output.get("metadata", {}).get("scrapbook", {}).get("name", line))
+            data += [(kind, _text(held[kind]), "" if kind == CLAIM_MIME else name) for kind in sorted(held)]
+    return [*((name, streams[name], "") for name in sorted(streams)), *data]
+
+
+def _text(held: Any) -> str:
+    return "".join(held) if isinstance(held, list) else str(held)

@@ -1,0 +1,112 @@
+"""One notebook in a process of its own: ``python -m bindery.page.worker job.json outcome.json``.
+
+The process exists so that a notebook that runs out of memory takes no other with it, so that each kernel has
+the environment that the book prescribes, and so that the kernel's memory and processor time can be read.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import nbformat
+import papermill
+from nbclient.exceptions import DeadKernelError
+from papermill.exceptions import PapermillExecutionError
+
+__all__ = ["main"]
+
+_COLOURS = re.compile(r"\x1b\[[0-9;]*m")
+_TRACEBACK_LINES = 12
+# On Linux ru_maxrss counts KiB, on macOS bytes.
+_RSS_UNIT = 1 if sys.platform == "darwin" else 1024
+
+
+def main(job_file: str, outcome_file: str) -> int:
+    """Execute the notebook of a job and write down what became of it.
+
+    Prints one line to standard output after every cell, so that whoever waits can show progress.
+
+    Args:
+        job_file: JSON with ``notebook`` (its text), ``parameters``, ``folder`` (the working directory) and
+            ``environment`` (variables to set, or to remove where the value is null).
+        outcome_file: Where to write JSON with ``notebook`` (the executed text, or null), ``failure`` (null,
+            or ``cell``, ``source``, ``error``, ``traceback``), ``seconds``, ``cpu_seconds``, ``peak_bytes``.
+
+    Returns:
+        0, also when a cell failed.
+    """
+    job = json.loads(Path(job_file).read_text(encoding="utf-8"))
+    for name, value in job["environment"].items():
+        os.environ.pop(name, None)
+        if value is not None:
+            os.environ[name] = value
+    begun = time.perf_counter()
+    executed, failure = _execute(nbformat.v4.reads(job["notebook"]), job["parameters"], job["folder"])
+    outcome = {
+        "notebook": nbformat.writes(executed) if executed is not None else None,
+        "failure": failure,
+        "seconds": time.perf_counter() - begun,
+        **_kernel_usage(),
+    }
+    Path(outcome_file).write_text(json.dumps(outcome), encoding="utf-8")
+    return 0
+
+
+def _execute(notebook: Any, parameters: dict[str, Any], folder: str) -> tuple[Any, dict[str, Any] | None]:
+    """Return the executed notebook and no failure, or no notebook and the failure."""
+    running = {"cell": 0}
+
+    def starts(cell_index: int, **_: Any) -> None:
+        running["cell"] = cell_index
+
+    def ends(cell_index: int, **_: Any) -> None:
+        print(cell_index, flush=True)
+
+    try:
+        executed = papermill.execute_notebook(
+            notebook,
+            None,
+            parameters=parameters,
+            kernel_name="python3",
+            language="python",
+            progress_bar=False,
+            cwd=folder,
+            on_cell_start=starts,
+            on_cell_executed=ends,
+        )
+    except PapermillExecutionError as error:
+        lines = _COLOURS.sub("", "\n".join(error.traceback)).splitlines()
+        what = f"{error.ename}: {error.evalue}" if error.evalue else error.ename
+        return None, _failure(notebook, error.cell_index, _COLOURS.sub("", what), lines[-_TRACEBACK_LINES:])
+    except DeadKernelError:
+        return None, _failure(notebook, running["cell"], "the kernel died; it may have run out of memory", [])
+    return executed, None
+
+
+def _failure(notebook: Any, index: int, error: str, traceback: list[str]) -> dict[str, Any]:
+    """Return what failed where; cells are counted from 1, without the injected parameters."""
+    tags = [cell.metadata.get("tags", []) for cell in notebook.cells]
+    before = next((number for number, held in enumerate(tags) if "parameters" in held), len(tags))
+    position = index - (index > before)
+    cell = notebook.cells[position]
+    return {"cell": position + 1, "source": cell.source, "error": error, "traceback": traceback}
+
+
+def _kernel_usage() -> dict[str, float | None]:
+    """Return processor seconds and peak memory of the processes that this one waited for: the kernel."""
+    try:
+        import resource
+    except ImportError:
+        return {"cpu_seconds": None, "peak_bytes": None}
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return {"cpu_seconds": usage.ru_utime + usage.ru_stime, "peak_bytes": usage.ru_maxrss * _RSS_UNIT}
+
+
+if __name__ == "__main__":
+    sys.exit(main(*sys.argv[1:]))

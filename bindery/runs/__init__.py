@@ -1,0 +1,1 @@
+"""Sweeps, and runs at the papers' scale with what they store."""

@@ -1,0 +1,241 @@
+"""Stored results as they stand on the disk: written, read, and refused when they are not what was written.
+
+They are in ``results/<chapter>/``: ``paper.json`` and the figures' files. ``paper.json`` holds the digest of
+each of these files and of itself. What the benchmarks measured is in ``results/benchmarks/``, in the same
+form.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from bindery.figures.encoding import decode_csv
+from bindery.root import BENCHMARKS, BookError
+from bindery.runs.rowfile import from_text
+
+__all__ = ["FORMAT", "MANIFEST", "ResultsError", "Stored", "again", "digest", "read", "seal", "write"]
+
+FORMAT = 1
+MANIFEST = "paper.json"
+_PARTS = {
+    "chapter": str,
+    "claims": list,
+    "digest": str,
+    "figures": list,
+    "format": int,
+    "provenance": dict,
+    "published": dict,
+}
+
+
+class ResultsError(BookError, ValueError):
+    """Stored results that cannot be used, and what to do about it."""
+
+
+@dataclass(frozen=True)
+class Stored:
+    """The stored results of one chapter.
+
+    Args:
+        chapter: The chapter's stem.
+        claims: What was recorded for each claim.
+        published: Key to published value.
+        figures: Figure's name to its profile, seeds, columns, caption, alt text and files.
+        provenance: Commit, digests of the sources, parameters, versions, device, seconds, peak memory.
+        root: The root of the book that they are of.
+    """
+
+    chapter: str
+    claims: tuple[Mapping[str, Any], ...]
+    published: Mapping[str, float | int | str]
+    figures: Mapping[str, Mapping[str, Any]]
+    provenance: Mapping[str, Any]
+    root: Path
+
+    @property
+    def folder(self) -> Path:
+        """The folder that they are in."""
+        return self.root / "results" / self.chapter
+
+    @property
+    def stale(self) -> list[str]:
+        """What changed since the run, one phrase each; empty when it would give the same numbers today."""
+        # Here, because it reads the notebook and the code, which few users of stored results ask for.
+        from bindery.page.dependencies import paper_dependencies
+
+        then: Mapping[str, str] = self.provenance["sources"]
+        try:
+            now = paper_dependencies(self.root, self.chapter)
+        except BookError as error:
+            return [str(error)]
+        changed = [f"{name} changed" for name in then.keys() & now.keys() if then[name] != now[name]]
+        changed += [f"{name} is new" for name in now.keys() - then.keys()]
+        return sorted(changed + [f"{name} is gone" for name in then.keys() - now.keys()])
+
+    def table(self, figure: str) -> dict[str, np.ndarray]:
+        """Return the columns that a figure was drawn from; those of numbers as numbers.
+
+        Args:
+            figure: The figure's name.
+
+        Raises:
+            ValueError: There is no such figure, or it is a grid of images.
+        """
+        columns = decode_csv(self._data(figure, ".csv").read_text(encoding="utf-8"))
+        return {name: _column(entries) for name, entries in columns.items()}
+
+    def images(self, figure: str) -> dict[str, np.ndarray]:
+        """Return the arrays that a grid of images was drawn from.
+
+        Args:
+            figure: The figure's name.
+
+        Raises:
+            ValueError: There is no such figure, or it was drawn from a table.
+        """
+        with np.load(self._data(figure, ".npz"), allow_pickle=False) as arrays:
+            return {name: arrays[name] for name in arrays.files}
+
+    def _data(self, figure: str, suffix: str) -> Path:
+        for name in self.figures.get(figure, {}).get("files", {}):
+            if Path(name).suffix == suffix:
+                return self.folder / name
+        raise ValueError(f"figure is {figure!r}; no stored figure of that name has a {suffix} file")
+
+
+def _column(entries: list[str]) -> np.ndarray:
+    values = [from_text(entry) for entry in entries]
+    return np.array(entries if any(isinstance(value, str) for value in values) else values)
+
+
+def again(stem: str) -> str:
+    """Return the command that makes results anew.
+
+    Args:
+        stem: The chapter's stem, or ``benchmarks``.
+    """
+    return "make bench" if stem == BENCHMARKS else f"make paper CHAPTER={stem}"
+
+
+def digest(content: bytes) -> str:
+    """Return the SHA-256 of some bytes.
+
+    Args:
+        content: The bytes.
+
+    Returns:
+        64 hexadecimal digits.
+    """
+    return hashlib.sha256(content).hexdigest()
+
+
+def seal(fields: Mapping[str, Any]) -> str:
+    """Return the digest of a manifest: of everything in it but the digest itself, over canonical JSON.
+
+    Args:
+        fields: What the manifest holds.
+
+    Returns:
+        64 hexadecimal digits.
+    """
+    rest = {key: value for key, value in fields.items() if key != "digest"}
+    return digest(json.dumps(rest, sort_keys=True, ensure_ascii=False, separators=(",", ":")).encode())
+
+
+def write(root: Path, stem: str, fields: Mapping[str, Any], files: Mapping[str, bytes]) -> Path:
+    """Write results, each file as a whole and the manifest last; files of an earlier run go.
+
+    A run that is cut off leaves the old results, or results that ``read`` refuses.
+
+    Args:
+        root: The book's root.
+        stem: The chapter's stem.
+        fields: What the manifest holds beside ``format``, ``chapter`` and ``digest``.
+        files: Name to content: all that the entries under ``figures`` list.
+
+    Returns:
+        The path of the manifest.
+    """
+    sealed = {**fields, "format": FORMAT, "chapter": stem}
+    sealed["digest"] = seal(sealed)
+    manifest = json.dumps(sealed, sort_keys=True, ensure_ascii=False, indent=1, allow_nan=False) + "\n"
+    folder = root / "results" / stem
+    path = folder / MANIFEST
+    listed = _listed(path)
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, content in {**files, path.name: manifest.encode()}.items():
+        draft = folder / f"{name}.tmp"
+        draft.write_bytes(content)
+        draft.replace(folder / name)
+    for name in listed - set(files):
+        (folder / name).unlink(missing_ok=True)
+    return path
+
+
+def _listed(manifest: Path) -> set[str]:
+    """Return the files of an earlier run; a manifest that cannot be read lists none."""
+    try:
+        fields = json.loads(manifest.read_text(encoding="utf-8"))
+        return {Path(name).name for figure in fields["figures"] for name in figure["files"]}
+    except (OSError, ValueError, KeyError, TypeError):
+        return set()
+
+
+def read(root: Path, stem: str) -> Stored | None:
+    """Read the stored results of a chapter.
+
+    Args:
+        root: The book's root.
+        stem: The chapter's stem.
+
+    Returns:
+        The results, or ``None`` where nothing is stored.
+
+    Raises:
+        ResultsError: They are torn, edited or incomplete; the message names the file and what to do.
+    """
+    folder = root / "results" / stem
+    path = folder / MANIFEST
+    name = path.relative_to(root).as_posix()
+    remedy = f"bring it back (git checkout -- results/{stem}) or run again ({again(stem)})"
+    if not path.is_file():
+        return None
+    try:
+        fields = json.loads(path.read_text(encoding="utf-8"))
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise ResultsError(f"{name} is torn: it is not whole JSON ({error}); {remedy}") from None
+    parts = fields if isinstance(fields, dict) else {}
+    lacking = [key for key, kind in _PARTS.items() if not isinstance(parts.get(key), kind)]
+    if lacking:
+        raise ResultsError(f"{name} is incomplete: it lacks {', '.join(lacking)}; {remedy}")
+    if fields["format"] != FORMAT:
+        raise ResultsError(f"{name} has format {fields['format']}, this code reads {FORMAT}; {remedy}")
+    if fields["digest"] != seal(fields):
+        raise ResultsError(f"{name} was edited: it does not match the digest that it holds; {remedy}")
+    if fields["chapter"] != stem:
+        raise ResultsError(f"{name} is of the chapter {fields['chapter']}, not of {stem}; {remedy}")
+    for figure in fields["figures"]:
+        for file, expected in figure["files"].items():
+            part = folder / file
+            if not part.is_file():
+                raise ResultsError(f"results/{stem}/{file} is missing, which {name} lists; {remedy}")
+            if digest(part.read_bytes()) != expected:
+                raise ResultsError(
+                    f"results/{stem}/{file} was edited or is of another run: it does not match the digest in "
+                    f"{name}; {remedy}"
+                )
+    return Stored(
+        stem,
+        tuple(fields["claims"]),
+        fields["published"],
+        {figure["name"]: figure for figure in fields["figures"]},
+        fields["provenance"],
+        root,
+    )

@@ -1,0 +1,252 @@
+"""Sweeps: one function over a grid of settings and many seeds, on processes of this machine or a cluster."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import operator
+import traceback
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import joblib
+from tqdm import tqdm
+
+from bindery.runs.rowfile import RowFile, Scalar, from_text, to_text
+
+__all__ = ["Failure", "SweepError", "sweep"]
+
+Row = dict[str, Scalar]
+Grid = Mapping[str, Sequence[Any]] | Sequence[Mapping[str, Any]]
+_SHOWN = 10
+# Seconds to wait for a scheduler to answer.
+_PATIENCE = 10.0
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A point of a sweep that raised.
+
+    Args:
+        point: The settings, with the seed.
+        error: The error in one line.
+        trace: Its traceback.
+    """
+
+    point: Mapping[str, Any]
+    error: str
+    trace: str
+
+    def __str__(self) -> str:
+        settings = ", ".join(f"{name}={value!r}" for name, value in self.point.items())
+        return f"{settings}: {self.error}"
+
+
+class SweepError(Exception):
+    """Some points of a sweep raised; all others were computed, and stored where there is a store.
+
+    Args:
+        failures: The points that raised.
+        rows: The rows of the others.
+    """
+
+    def __init__(self, failures: Sequence[Failure], rows: Sequence[Row]) -> None:
+        self.failures = tuple(failures)
+        self.rows = list(rows)
+        listed = [f"  {failure}" for failure in self.failures[:_SHOWN]]
+        more = len(self.failures) - len(listed)
+        listed += [f"  and {more} more"] if more else []
+        done = f"{len(self.rows)} of {len(self.rows) + len(self.failures)} points are computed"
+        super().__init__("\n".join([f"{done}; these raised:", *listed]))
+
+
+def sweep(
+    fn: Callable[..., Mapping[str, Any]],
+    grid: Grid,
+    seeds: Sequence[int],
+    *,
+    n_jobs: int = 1,
+    store: Path | str | None = None,
+    scheduler: str | None = None,
+    progress: bool | None = None,
+) -> list[Row]:
+    """Evaluate a function at every point of a grid with every seed, and return one row for each.
+
+    With a store, each row is on the disk as soon as it is computed, and a later call computes what is
+    missing: a sweep that was killed goes on, a grid that grew is filled up. The store knows the settings by
+    name and value, and not the function: after a change of the function, move the file away.
+
+    A point that raises does not stop the others; at the end ``SweepError`` names all that did, and has the
+    rows of the others. The next call tries again those that raised.
+
+    Args:
+        fn: Called as ``fn(seed=..., **point)``; returns a mapping of names to numbers, booleans or words, the
+            same names at every point. Run on other processes, it must not depend on their state.
+        grid: Setting to its values, of which all combinations are taken; or a list of points, each a mapping
+            of the same settings. Values are numbers, booleans or words.
+        seeds: Different whole numbers.
+        n_jobs: How many processes of this machine; -1 for all its cores, 1 for none but this one.
+        store: A CSV file that rows are appended to.
+        scheduler: The address of a Dask scheduler, such as ``tcp://10.0.0.1:8786``; all its workers are used,
+            and ``n_jobs`` is not. Needs the extra ``dask``.
+        progress: Show a progress bar; by default where the standard error is a terminal.
+
+    Returns:
+        Rows with the settings, ``seed`` and what ``fn`` returned, in the order of the grid, then of the
+        seeds, whatever order they were computed in.
+
+    Raises:
+        TypeError: A setting or seed is not a number, boolean or word, or ``fn``, ``grid`` or ``seeds`` is
+            something else altogether, such as one value in place of a list.
+        ValueError: An empty grid, points with other settings, a repeated point or seed, or a bad ``n_jobs``.
+        RowFileError: The store holds another sweep, or was edited.
+        ConnectionError: No scheduler answers.
+        SweepError: Some points raised.
+
+    >>> sweep(lambda m, seed: {"error": seed / m}, {"m": [10, 20]}, seeds=[1])
+    [{'m': 10, 'seed': 1, 'error': 0.1}, {'m': 20, 'seed': 1, 'error': 0.05}]
+    """
+    if not callable(fn):
+        raise TypeError(f"fn is {fn!r}; it must be callable")
+    points = _points(grid, seeds)
+    if isinstance(n_jobs, bool) or not isinstance(n_jobs, int) or n_jobs == 0 or n_jobs < -1:
+        raise ValueError(f"n_jobs is {n_jobs!r}; it must be a number of processes, or -1 for all cores")
+    keys = list(next(iter(points.values())))
+    failures: dict[tuple[str, ...], Failure] = {}
+    with contextlib.ExitStack() as stack:
+        stored = stack.enter_context(RowFile(Path(store), keys)) if store is not None else None
+        rows = {key: row for key, row in stored.rows.items() if key in points} if stored else {}
+        columns = stored.columns if stored else None
+        missing = {key: point for key, point in points.items() if key not in rows}
+        bar = tqdm(total=len(points), initial=len(rows), disable=None if progress is None else not progress)
+        stack.enter_context(contextlib.closing(bar))
+        for key, outcome in _run(fn, missing, n_jobs, scheduler):
+            bar.update()
+            row = _judge(points[key], outcome, columns)
+            if isinstance(row, Failure):
+                failures[key] = row
+                continue
+            columns = tuple(row)
+            rows[key] = row
+            if stored is not None:
+                stored.append(row)
+    ordered = [rows[key] for key in points if key in rows]
+    if failures:
+        raise SweepError([failures[key] for key in points if key in failures], ordered)
+    return ordered
+
+
+def _points(grid: Grid, seeds: Sequence[int]) -> dict[tuple[str, ...], dict[str, Any]]:
+    """Return every point with its seed, by the text that identifies it in a store."""
+    if isinstance(grid, Mapping):
+        columns = [_listed(f"grid's {name}", values, f"[{values!r}]") for name, values in grid.items()]
+        settings = [dict(zip(grid, values, strict=True)) for values in itertools.product(*columns)]
+    else:
+        listed = _listed("grid", grid, '{"m": [10, 20]}')
+        if stray := [point for point in listed if not isinstance(point, Mapping)]:
+            raise TypeError(f"grid holds {stray[0]!r}; each of its points must be a mapping of settings")
+        settings = [dict(point) for point in listed]
+    seeds = _listed("seeds", seeds, "range(3)")
+    if not settings:
+        raise ValueError("grid has no point; it must have at least one value for each setting")
+    names = list(settings[0])
+    if "seed" in names or not all(isinstance(name, str) and name.isidentifier() for name in names):
+        raise ValueError(f"grid has the settings {names}; each must be a name of an argument other than seed")
+    if len(seeds) == 0:
+        raise ValueError("seeds is empty; it must hold at least one whole number")
+    points: dict[tuple[str, ...], dict[str, Any]] = {}
+    for point, seed in itertools.product(settings, seeds):
+        if set(point) != set(names):
+            raise ValueError(f"grid has a point with the settings {list(point)}, the first has {names}")
+        if isinstance(seed, bool) or not hasattr(seed, "__index__"):
+            raise TypeError(f"seeds holds {seed!r}; it must hold whole numbers")
+        full = {name: point[name] for name in names} | {"seed": operator.index(seed)}
+        key = tuple(_text("grid", name, value) for name, value in full.items())
+        if key in points:
+            raise ValueError(f"grid and seeds hold {full} twice; each point must be there once")
+        points[key] = full
+    return points
+
+
+def _listed(name: str, values: Any, example: str) -> list[Any]:
+    """Several values; one alone would be taken apart, or be none, and a word is one."""
+    with contextlib.suppress(TypeError):
+        if not isinstance(values, str | bytes | Mapping):
+            return list(values)
+    raise TypeError(f"{name} is {values!r}; it must be a list or the like, such as {example}")
+
+
+def _text(where: str, name: str, value: Any) -> str:
+    try:
+        return to_text(value)
+    except (TypeError, ValueError) as error:
+        raise type(error)(f"{where} has {name}={error}") from None
+
+
+def _attempt(
+    key: tuple[str, ...], fn: Callable[..., Mapping[str, Any]], point: Mapping[str, Any]
+) -> tuple[tuple[str, ...], Mapping[str, Any] | Failure]:
+    """Evaluate one point, on whatever process; an error comes back as a value, so that the others go on."""
+    try:
+        return key, dict(fn(**point))
+    except Exception as error:
+        line = f"{type(error).__name__}: {' '.join(str(error).split())}"
+        return key, Failure(point, line, traceback.format_exc())
+
+
+def _run(
+    fn: Callable[..., Mapping[str, Any]],
+    points: Mapping[tuple[str, ...], Mapping[str, Any]],
+    n_jobs: int,
+    scheduler: str | None,
+) -> Iterator[tuple[tuple[str, ...], Mapping[str, Any] | Failure]]:
+    """Yield the outcome of each point as soon as it is there."""
+    if not points:
+        return
+    tasks = (joblib.delayed(_attempt)(key, fn, point) for key, point in points.items())
+    with _workers(n_jobs, scheduler):
+        # One point at a time: a batch would keep rows back that a kill would lose.
+        yield from joblib.Parallel(return_as="generator_unordered", batch_size=1)(tasks)
+
+
+@contextlib.contextmanager
+def _workers(n_jobs: int, scheduler: str | None) -> Iterator[None]:
+    """Make joblib use this machine's processes, one thread each, or the workers of a Dask scheduler."""
+    if scheduler is None:
+        with joblib.parallel_config(backend="loky", n_jobs=n_jobs, inner_max_num_threads=1):
+            yield
+        return
+    try:
+        from distributed import Client
+    except ImportError as error:
+        raise ImportError("scheduler needs the extra dask: pip install 'gsl-utils[dask]'") from error
+    try:
+        client = Client(scheduler, set_as_default=False, timeout=_PATIENCE)
+    except (OSError, ValueError) as error:
+        raise ConnectionError(f"no Dask scheduler answers at {scheduler}: {error}") from error
+    with client, joblib.parallel_config(backend="dask", client=client):
+        yield
+
+
+def _judge(
+    point: Mapping[str, Any], outcome: Mapping[str, Any] | Failure, columns: tuple[str, ...] | None
+) -> Row | Failure:
+    """Return the row of an outcome, or say why it is none."""
+    if isinstance(outcome, Failure):
+        return outcome
+    bad = [name for name in outcome if name in point or not isinstance(name, str) or not name.isidentifier()]
+    if bad:
+        return Failure(point, f"fn returned {bad}; a result's name must be a word, and no setting's", "")
+    try:
+        row = {name: from_text(_text("the row", name, value)) for name, value in {**point, **outcome}.items()}
+    except (TypeError, ValueError) as error:
+        return Failure(point, str(error), "")
+    if columns is None:
+        return row
+    if set(row) != set(columns):
+        return Failure(
+            point, f"fn returned {list(outcome)}; other points have {list(columns[len(point) :])}", ""
+        )
+    return {name: row[name] for name in columns}

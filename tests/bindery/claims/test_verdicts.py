@@ -1,0 +1,226 @@
+"""Verdicts: whole intervals, controls that must fail, tolerance halved and doubled."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bindery.claims.criterion import parse
+from bindery.claims.intervals import t_interval
+from bindery.claims.model import Accepted, Claim, Control
+from bindery.claims.verdicts import Measurement, decide
+
+SLOPE = Claim(
+    file="claims/toy.yml",
+    line=4,
+    paper="A paper",
+    key="toy2020",
+    id="toy-slope",
+    locus="Theorem 1",
+    standing="stated",
+    claim="The error grows in proportion to the noise.",
+    kind="trend",
+    chapter="01_classical_cs",
+    quantity={"slope": "log-log slope, one per seed"},
+    criterion=parse("slope = 1 +- 0.1~"),
+    tolerance="0.1: the spread over seeds",
+    profile="quick",
+    control=Control("too few rows", "a slope below 0.5"),
+    testable=True,
+    reason=None,
+    misprint=None,
+    unpublished=None,
+    accepted=Accepted("not run", "no chapter has run it yet"),
+)
+FAILED = (0.1, 0.0, 0.2)
+
+
+def measured(low, high, control=FAILED, claim=SLOPE, **fields):
+    name = claim.criterion.quantities[0]
+    return Measurement(
+        id=claim.id,
+        value={name: (low + high) / 2},
+        interval={name: (low, high)},
+        control=None if control is None else {name: control[0]},
+        control_interval=None if control is None else {name: control[1:]},
+        n=10,
+        unit="seed",
+        profile="quick",
+        seed=0,
+        **fields,
+    )
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "word"),
+    [
+        (0.95, 1.05, "reproduced"),
+        (0.9, 1.1, "reproduced"),
+        (0.85, 0.95, "not settled"),
+        (0.8, 1.2, "not settled"),
+        (1.05, 1.15, "not settled"),
+        (1.2, 1.3, "contradicted"),
+        (-1.0, 0.0, "contradicted"),
+    ],
+)
+def test_the_whole_interval_decides(low, high, word):
+    assert decide(SLOPE, measured(low, high)).word == word
+
+
+def test_a_mended_misprint_is_told():
+    verdict = decide(replace(SLOPE, misprint="toy-misprint"), measured(0.95, 1.05))
+    assert verdict.word == "reproduced after correction"
+    assert "toy-misprint" in verdict.reasons[0]
+    assert decide(replace(SLOPE, misprint="toy-misprint"), measured(2, 3)).word == "contradicted"
+
+
+@pytest.mark.parametrize("control", [(1.0, 0.95, 1.05), (0.9, 0.8, 1.0), (0.5, 0.0, 0.9), None])
+@pytest.mark.parametrize(("low", "high"), [(0.95, 1.05), (0.8, 1.2), (2.0, 3.0)])
+def test_a_control_that_does_not_fail_over_its_whole_interval_makes_void(low, high, control):
+    verdict = decide(SLOPE, measured(low, high, control))
+    assert verdict.word == "void"
+    assert "control" in verdict.reasons[0]
+
+
+def test_a_control_must_also_meet_its_own_criterion():
+    claim = replace(SLOPE, control=Control("too few rows", "below 0.5", parse("slope < 0.5")))
+    assert decide(claim, measured(0.95, 1.05)).word == "reproduced"
+    # Far from 1 on the wrong side: the criterion fails, but not for the reason that the control stands for.
+    verdict = decide(claim, measured(0.95, 1.05, (3.0, 2.9, 3.1)))
+    assert verdict.word == "void"
+    assert verdict.reasons == ("the control does not satisfy slope < 0.5 over its whole interval",)
+
+
+def test_a_claim_without_control_needs_none():
+    claim = replace(SLOPE, control=Control(reason="a count"))
+    assert decide(claim, measured(0.95, 1.05, None)).word == "reproduced"
+
+
+def test_not_run_and_not_testable():
+    verdict = decide(SLOPE, None)
+    assert (verdict.word, verdict.half, verdict.double, verdict.profile) == ("not run", None, None, "quick")
+    claim = replace(SLOPE, testable=False, reason="the data are not published")
+    assert decide(claim, None).word == "not testable"
+    assert decide(claim, measured(0.95, 1.05)).reasons == ("the data are not published",)
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "half", "word", "double"),
+    [
+        (0.97, 1.02, "reproduced", "reproduced", "reproduced"),
+        (0.93, 1.02, "not settled", "reproduced", "reproduced"),
+        (0.92, 0.94, "contradicted", "reproduced", "reproduced"),
+        (0.82, 0.88, "contradicted", "contradicted", "reproduced"),
+        (0.5, 0.6, "contradicted", "contradicted", "contradicted"),
+    ],
+)
+def test_half_and_double_tolerance(low, high, half, word, double):
+    verdict = decide(SLOPE, measured(low, high))
+    assert (verdict.half, verdict.word, verdict.double) == (half, word, double)
+
+
+def test_a_control_that_fails_only_at_this_tolerance_is_told():
+    verdict = decide(SLOPE, measured(0.95, 1.05, (0.84, 0.82, 0.86)))
+    assert (verdict.half, verdict.word, verdict.double) == ("reproduced", "reproduced", "void")
+
+
+def test_no_tolerance_no_half_and_double():
+    claim = replace(SLOPE, criterion=parse("slope > 0.5"))
+    verdict = decide(claim, measured(0.95, 1.05))
+    assert (verdict.word, verdict.half, verdict.double) == ("reproduced", None, None)
+
+
+def test_a_control_may_measure_some_quantities_and_others():
+    claim = replace(
+        SLOPE,
+        quantity={"n": "", "k": "", "smallest": ""},
+        criterion=parse("n < 0.3 and k = 1 +- 0.2"),
+        control=Control("dense", "n above 0.8", parse("smallest > 1")),
+    )
+    data = {"value": {"n": 0.1, "k": 1.0}, "low": {"n": 0.0, "k": 0.9}, "high": {"n": 0.2, "k": 1.1}}
+    data |= {"n": 3, "unit": "seed", "profile": "quick", "seed": 0, "note": ""}
+
+    def verdict(**control):
+        parts = {
+            f"control_{part}": {name: ends[place] for name, ends in control.items()}
+            for place, part in enumerate(("value", "low", "high"))
+        }
+        return decide(claim, Measurement.from_json(data | parts, claim))
+
+    assert verdict(n=(0.9, 0.8, 1.0), smallest=(2.0, 1.5, 2.5)).word == "reproduced"
+    assert verdict(n=(0.2, 0.1, 0.3), smallest=(2.0, 1.5, 2.5)).word == "void"
+    assert len(verdict(n=(0.2, 0.1, 0.3)).reasons) == 2
+
+
+def test_a_recorded_number_needs_one_quantity():
+    base = {"n": 3, "unit": "seed", "profile": "quick", "seed": 0, "note": ""}
+    base |= {"control_value": None, "control_low": None, "control_high": None}
+    number = base | {"value": 1.0, "low": 0.9, "high": 1.1}
+    assert Measurement.from_json(number, SLOPE).interval == {"slope": (0.9, 1.1)}
+    two = replace(SLOPE, criterion=parse("n < 1 and k < 1"), quantity={"n": "", "k": ""})
+    with pytest.raises(
+        ValueError, match=r"toy-slope: one number was recorded, .*claims/toy.yml:4 .*'n', 'k'"
+    ):
+        Measurement.from_json(number, two)
+    with pytest.raises(ValueError, match=r"the value had the quantities \['n'\]"):
+        Measurement.from_json(base | {"value": {"n": 1}, "low": {"n": 1}, "high": {"n": 1}}, two)
+    foreign = {"control_value": {"z": 1}, "control_low": {"z": 1}, "control_high": {"z": 1}}
+    with pytest.raises(ValueError, match=r"the control had the quantities \['z'\]"):
+        Measurement.from_json(number | foreign, SLOPE)
+
+
+ENDS = st.tuples(st.floats(-3, 3), st.floats(-3, 3)).map(sorted)
+
+
+@given(ENDS, ENDS)
+def test_verdicts_follow_the_rules_and_order(ends, control):
+    verdict = decide(SLOPE, measured(*ends, (control[0], *control)))
+    failed = control[1] < 0.9 or control[0] > 1.1
+    inside = ends[0] >= 0.9 and ends[1] <= 1.1
+    outside = ends[1] < 0.9 or ends[0] > 1.1
+    wanted = "reproduced" if inside else "contradicted" if outside else "not settled"
+    assert verdict.word == (wanted if failed else "void")
+    if verdict.half == "reproduced" and failed:
+        assert verdict.word == "reproduced"
+    if verdict.double == "contradicted":
+        assert verdict.word == "contradicted"
+
+
+def shrink(u, t):
+    return np.sign(u) * np.maximum(np.abs(u) - t, 0)
+
+
+def broken_shrink(u, t):
+    """The soft threshold with a sign error: it pushes values away from zero."""
+    return np.sign(u) * np.maximum(np.abs(u) + t, 0)
+
+
+def recovery_error(threshold, rows, seeds=4, lam=1e-3):
+    """Return the relative error of l1 recovery by iterated thresholding, noiseless, with its interval."""
+    errors = []
+    for seed in range(seeds):
+        rng = np.random.default_rng(seed)
+        A = rng.normal(size=(rows, 60)) / np.sqrt(rows)
+        x = np.zeros(60)
+        x[rng.choice(60, 3, replace=False)] = rng.choice([-1, 1], 3)
+        estimate, step = np.zeros(60), 1 / np.linalg.norm(A, 2) ** 2
+        for _ in range(1500):
+            estimate = threshold(estimate + step * A.T @ (A @ (x - estimate)), step * lam)
+        errors.append(np.linalg.norm(estimate - x) / np.linalg.norm(x))
+    return t_interval(errors)
+
+
+def test_a_broken_solver_turns_the_verdict():
+    """The same experiment with a sign error in the soft threshold does not pass."""
+    claim = replace(SLOPE, quantity={"error": "relative"}, criterion=parse("error < 0.05~"))
+    control = recovery_error(shrink, rows=5)
+    words = {}
+    for name, threshold in (("right", shrink), ("broken", broken_shrink)):
+        _, low, high = recovery_error(threshold, rows=40)
+        words[name] = decide(claim, measured(low, high, control, claim)).word
+    assert words == {"right": "reproduced", "broken": "contradicted"}
+    # A control that is not broken does not fail, and nothing is proved.
+    right = recovery_error(shrink, rows=40)
+    assert decide(claim, measured(*right[1:], right, claim)).word == "void"
