@@ -1,6 +1,6 @@
 import pytest
 
-from bindery.figures.text_table import text_table
+from bindery.figures import text_table
 
 
 def test_text_stands_left_and_numbers_right_under_their_headings():
