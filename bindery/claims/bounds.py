@@ -104,6 +104,20 @@ class Criterion:
             return "violated"
         return "satisfied" if not missing and set(outcomes) == {"satisfied"} else "straddles"
 
+    def margin(self, name: str, value: float, low: float, high: float) -> float:
+        """Return how far a quantity's value lies inside its limits, in half-widths of its interval.
+
+        Above 1 the whole interval satisfies the bounds, below -1 it violates one of them. Of the two halves
+        of the interval it is the one towards the limit; one without a width gives an infinity.
+        """
+        found = []
+        for bound in (bound for bound in self.bounds if bound.quantity == name):
+            limit = bound.limit(self.factor)
+            inside = limit - value if bound.side == "below" else value - limit
+            half = high - value if (bound.side == "below") == (inside >= 0) else value - low
+            found.append(inside / half if half > 0 else math.copysign(math.inf, inside))
+        return min(found)
+
     def _one(self, name: str, low: float, high: float) -> Outcome:
         if math.isnan(low) or math.isnan(high):
             raise ValueError(f"the interval of {name} was ({low}, {high}); its ends must be numbers, not NaN")

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from bindery.claims.bounds import Criterion
+from bindery.claims.schema import MEASUREMENT
 from bindery.claims.yamlfile import Problem
 
 __all__ = ["Accepted", "Change", "Claim", "Control", "Erratum", "Records"]
@@ -18,14 +19,18 @@ class Control:
 
     Args:
         variant: What is broken; None when there is no control.
-        expect: What is expected of it, in words; None when there is no control.
+        expect: What is expected of it, in words.
         criterion: What the control must satisfy beside violating the claim's own criterion, or None.
+        spared: The quantities of the criterion that the control does not exercise, each with the reason.
+        by_construction: Why the control could come out in one way only; None where it could not.
         reason: Why there is no control; None when there is one.
     """
 
     variant: str | None = None
     expect: str | None = None
     criterion: Criterion | None = None
+    spared: Mapping[str, str] = field(default_factory=dict)
+    by_construction: str | None = None
     reason: str | None = None
 
 
@@ -39,11 +44,12 @@ class Accepted:
 
 @dataclass(frozen=True)
 class Change:
-    """A change of a record: its date (YYYY-MM-DD), what changed, and why."""
+    """A change of a record: its date (YYYY-MM-DD), what changed, why, and whether a value had been seen."""
 
     date: str
     change: str
     why: str
+    after_look: bool = False
 
 
 @dataclass(frozen=True)
@@ -55,9 +61,11 @@ class Claim:
         line: The line where the record starts.
         paper: The source, in words.
         key: The source's key in the bibliography.
-        criterion: What the measured quantities must satisfy; None for a claim that is not testable.
+        proposition: The sentence that is true when the claim is reproduced.
+        criterion: What the measured quantities must satisfy; None where nothing is decided.
         reason: Why the claim is not testable; None when it is.
         misprint: The id of the erratum whose correction is tested, or None.
+        again: By what it will be judged again, until it is; None where its verdict stands.
     """
 
     file: str
@@ -68,19 +76,35 @@ class Claim:
     locus: str
     standing: str
     claim: str
+    proposition: str
     kind: str
     chapter: str
     quantity: Mapping[str, str]
     criterion: Criterion | None
     tolerance: str | None
-    profile: str
     control: Control
     testable: bool
     reason: str | None
     misprint: str | None
     unpublished: str | None
+    again: str | None
     accepted: Accepted
     history: tuple[Change, ...] = ()
+
+    @property
+    def quantities(self) -> tuple[str, ...]:
+        """What is measured: what the criterion compares, or all of it where nothing is compared."""
+        return self.criterion.quantities if self.criterion else tuple(self.quantity)
+
+    @property
+    def measurement(self) -> bool:
+        """Whether the claim is a measurement, which decides nothing."""
+        return self.kind == MEASUREMENT
+
+    @property
+    def after_look(self) -> bool:
+        """Whether something that decides was changed after a value had been seen: a mark for good."""
+        return any(change.after_look for change in self.history)
 
 
 @dataclass(frozen=True)
@@ -121,6 +145,11 @@ class Records:
     errata: Mapping[str, Erratum] = field(default_factory=dict)
     index: Mapping[str, str] = field(default_factory=dict)
     problems: tuple[Problem, ...] = ()
+
+    @property
+    def chapters(self) -> tuple[str, ...]:
+        """The book's chapters in their order: those under which the list names claims."""
+        return tuple(dict.fromkeys(self.index.values()))
 
     def closest(self, claim_id: str) -> str | None:
         """Return the known id that looks most like ``claim_id``, or None when none does."""

@@ -13,21 +13,16 @@ from typing import Any
 
 from bindery.claims.criterion import Criterion, CriterionError, parse
 from bindery.claims.model import Accepted, Change, Claim, Control, Erratum, Records
-from bindery.claims.schema import CLAIMS_SCHEMA, ERRATA_SCHEMA, INDEX_SCHEMA
+from bindery.claims.schema import CLAIMS_SCHEMA, ERRATA_SCHEMA, INDEX_SCHEMA, MEASUREMENT
 from bindery.claims.yamlfile import Place, Problem, YamlFile
 
-__all__ = ["deciding_fields", "load", "read"]
+__all__ = ["deciding_fields", "read"]
 
 
 def read(root: Path) -> Records:
     """Read every record, leaving out those with a problem and saying what it is.
 
-    Args:
-        root: The book's root, the folder that holds ``claims/``.
-
-    Returns:
-        The sound records and the problems of the others. Nothing is raised for a bad record, so that a page
-        can be executed while another paper's record is being written.
+    Nothing is raised for a bad record: a page can be executed while another paper's record is being written.
     """
     files = sorted((root / "claims").glob("*.yml"))
     stamps = tuple((path, path.stat().st_mtime_ns, path.stat().st_size) for path in files)
@@ -62,45 +57,22 @@ def _read(root: Path, stamps: tuple[tuple[Path, int, int], ...]) -> Records:
     return Records(claims, errata, index, tuple(problems))
 
 
-def load(root: Path) -> Records:
-    """Read every record, and refuse when any of them has a problem.
-
-    Args:
-        root: The book's root, the folder that holds ``claims/``.
-
-    Returns:
-        The records.
-
-    Raises:
-        ValueError: With one line per problem: file, line, id, field, and what is wrong.
-    """
-    records = read(root)
-    if records.problems:
-        raise ValueError("\n".join(str(problem) for problem in records.problems))
-    return records
-
-
 def deciding_fields(root: Path, chapter: str) -> dict[str, dict[str, Any]]:
     """Return, for each claim of a chapter, the part of its record that its executed page depends on.
 
     A page prints the verdict of what it records; a record's prose and its accepted verdict are not in it.
-
-    Args:
-        root: The book's root.
-        chapter: The chapter's stem, such as ``"01_classical_cs"``.
-
-    Returns:
-        JSON-ready mappings by claim id, sorted.
     """
     claims = sorted(read(root).claims.values(), key=lambda claim: claim.id)
     return {
         claim.id: {
-            "criterion": claim.criterion.text if claim.criterion else None,
+            "again": claim.again is not None,
             "control": claim.control.criterion.text if claim.control.criterion else None,
+            "criterion": claim.criterion.text if claim.criterion else None,
             "has_control": claim.control.reason is None,
+            "measurement": claim.measurement,
             "misprint": claim.misprint,
-            "profile": claim.profile,
             "quantities": sorted(claim.quantity),
+            "spared": sorted(claim.control.spared),
             "testable": claim.testable,
         }
         for claim in claims
@@ -149,14 +121,17 @@ def _claim(file: YamlFile, place: Place, record: dict[str, Any]) -> Claim | None
     criterion = _criterion(file, (*place, "criterion"), record["criterion"])
     control = _control(file, (*place, "control"), record["control"])
     testable, reason = record.get("testable", True), record.get("reason")
-    if testable and record["criterion"] is None:
-        file.report((*place, "criterion"), "is null; a testable claim must have one")
+    _report_kind(file, place, record, testable)
     if testable and reason is not None:
         file.report((*place, "reason"), "says why a claim is not testable, but testable is not false")
     if not testable and reason is None:
         file.report((*place, "reason"), "is missing; a claim that is not testable must say why")
     used = set(criterion.quantities if criterion else ())
-    used |= set(control.criterion.quantities if control and control.criterion else ())
+    if control is not None:
+        strangers = sorted(set(control.spared) - used)
+        if strangers:
+            file.report((*place, "control", "spared"), f"names {strangers}, not in the criterion")
+        used |= set(control.criterion.quantities if control.criterion else ())
     if criterion is not None and used != set(record["quantity"]):
         file.report(
             (*place, "quantity"),
@@ -172,29 +147,35 @@ def _claim(file: YamlFile, place: Place, record: dict[str, Any]) -> Claim | None
         except ValueError:
             at = (*place, "history", number, "date")
             file.report(at, f"was {change['date']!r}; it must be a date, YYYY-MM-DD")
-    if control is None or not file.sound(place):
-        return None
     header = {name: file.data.get(name) for name in ("paper", "key")}
-    if None in header.values():
+    if control is None or None in header.values() or not file.sound(place):
         return None
+    same = ("id", "locus", "standing", "claim", "proposition", "kind", "chapter", "quantity", "tolerance")
     return Claim(
         file.name,
         file.line(place),
         **header,
-        **{
-            name: record[name] for name in ("id", "locus", "standing", "claim", "kind", "chapter", "quantity")
-        },
+        **{name: record[name] for name in (*same, "unpublished")},
+        **{name: record.get(name) for name in ("misprint", "again")},
         criterion=criterion,
-        tolerance=record["tolerance"],
-        profile=record["profile"],
         control=control,
         testable=testable,
         reason=reason,
-        misprint=record.get("misprint"),
-        unpublished=record["unpublished"],
         accepted=Accepted(**record["accepted"]),
         history=tuple(Change(**change) for change in record.get("history", [])),
     )
+
+
+def _report_kind(file: YamlFile, place: Place, record: dict[str, Any], testable: bool) -> None:
+    """Report a measurement that decides something, and anything else that has nothing to decide by."""
+    if record["kind"] != MEASUREMENT:
+        if testable and record["criterion"] is None:
+            file.report((*place, "criterion"), "is null; a testable claim must have one")
+        return
+    if record["criterion"] is not None:
+        file.report((*place, "criterion"), "is there; a measurement decides nothing and must have null")
+    if set(record["control"]) != {"none"}:
+        file.report((*place, "control"), "is there; a measurement has none, and says why")
 
 
 def _criterion(file: YamlFile, place: Place, text: str | None) -> Criterion | None:
@@ -205,7 +186,7 @@ def _criterion(file: YamlFile, place: Place, text: str | None) -> Criterion | No
         return None
 
 
-def _control(file: YamlFile, place: Place, record: dict[str, str]) -> Control | None:
+def _control(file: YamlFile, place: Place, record: dict[str, Any]) -> Control | None:
     if set(record) == {"none"}:
         return Control(reason=record["none"])
     if not {"variant", "expect"} <= set(record) or "none" in record:
@@ -214,7 +195,8 @@ def _control(file: YamlFile, place: Place, record: dict[str, str]) -> Control | 
         )
         return None
     criterion = _criterion(file, (*place, "criterion"), record.get("criterion"))
-    return Control(record["variant"], record["expect"], criterion)
+    spared, built = record.get("spared", {}), record.get("by_construction")
+    return Control(record["variant"], record["expect"], criterion, spared, built)
 
 
 def _between(

@@ -2,8 +2,8 @@
 
 The whole interval satisfies the criterion: *reproduced* (or *reproduced after correction*, where a misprint
 was mended first). The whole interval violates it: *contradicted*. It straddles: *not settled*. A control must
-violate the criterion over its whole interval; when it does not, the test could not have failed, and the
-verdict is *void*.
+violate each part of the criterion over its whole interval, but those that its record spares with a reason;
+when it does not, the test could not have failed, and the verdict is *void*.
 """
 
 from __future__ import annotations
@@ -50,20 +50,13 @@ class Measurement:
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any], claim: Claim) -> Measurement:
-        """Read what ``bindery.record.record`` wrote.
-
-        A claim with one quantity is recorded without the quantity's name, which is taken from ``claim``.
-
-        Args:
-            data: The fields id, value, low, high, control_value, control_low, control_high, n, unit, profile,
-                seed and note.
-            claim: The record of the claim.
+        """Read what a page recorded; a claim with one quantity is recorded without its name.
 
         Raises:
             ValueError: The recorded quantities are not those of the claim's criterion.
         """
         value, low, high = (_named(claim, data[name]) for name in ("value", "low", "high"))
-        wanted = set(claim.criterion.quantities if claim.criterion else claim.quantity)
+        wanted = set(claim.quantities)
         if set(value) != wanted or set(low) != wanted or set(high) != wanted:
             raise ValueError(
                 f"{claim.id}: the value had the quantities {sorted(value)}; "
@@ -97,40 +90,42 @@ class Verdict:
     Args:
         word: One of the verdicts of ``bindery.claims.schema.VERDICTS``.
         reasons: Why, one sentence each.
+        profile: The profile that was measured; empty where nothing was.
         half: The verdict's word under half the tolerance; None where the criterion has none.
         double: The verdict's word under double the tolerance; None where the criterion has none.
-        profile: The profile that was measured, or the one that decides where nothing was.
+        margin: How many half-widths of their intervals the quantities lie inside of their limits, at least.
         measurement: What was measured, or None.
     """
 
     word: str
     reasons: tuple[str, ...]
-    half: str | None
-    double: str | None
-    profile: str
+    profile: str = ""
+    half: str | None = None
+    double: str | None = None
+    margin: float | None = None
     measurement: Measurement | None = None
 
 
-def decide(claim: Claim, measurement: Measurement | None) -> Verdict:
-    """Settle a claim by what was measured.
-
-    Args:
-        claim: The claim's record.
-        measurement: What a page recorded for it, or None when no page has.
-
-    Returns:
-        The verdict, with its reasons and with the verdicts under half and double tolerance.
-    """
+def decide(claim: Claim, measured: Measurement | None) -> Verdict:
+    """Settle a claim by what a page recorded for it; None where no page has."""
     if not claim.testable:
-        return Verdict("not testable", (str(claim.reason),), None, None, claim.profile)
-    if measurement is None or claim.criterion is None:
-        reason = f"nothing is recorded for it in the {claim.profile} profile, which decides"
-        return Verdict("not run", (reason,), None, None, claim.profile)
-    word, reasons = _word(claim, claim.criterion, measurement)
+        return Verdict("not testable", (str(claim.reason),))
+    profile = measured.profile if measured else ""
+    if claim.again is not None:
+        return Verdict("being judged again", (claim.again,), profile, measurement=measured)
+    if measured is None:
+        return Verdict("not run", ("nothing is recorded for it",))
+    if claim.criterion is None:
+        return Verdict("measured", ("it is a measurement: it decides nothing",), profile, measurement=measured)
+    word, reasons = _word(claim, claim.criterion, measured)
     half = double = None
     if claim.criterion.scalable:
-        half, double = (_word(claim, claim.criterion.scaled(factor), measurement)[0] for factor in (0.5, 2.0))
-    return Verdict(word, reasons, half, double, measurement.profile, measurement)
+        half, double = (_word(claim, claim.criterion.scaled(factor), measured)[0] for factor in (0.5, 2.0))
+    margin = min(
+        claim.criterion.margin(name, measured.value[name], *measured.interval[name])
+        for name in claim.criterion.quantities
+    )
+    return Verdict(word, reasons, profile, half, double, margin, measured)
 
 
 def _word(claim: Claim, criterion: Criterion, measured: Measurement) -> tuple[str, tuple[str, ...]]:
@@ -158,9 +153,14 @@ def _void(claim: Claim, criterion: Criterion, measured: Measurement) -> tuple[st
     if measured.control_interval is None:
         return ("no control was recorded, and the record demands one",)
     reasons = []
-    judged = {name: ends for name, ends in measured.control_interval.items() if name in criterion.quantities}
-    if criterion.evaluate(judged, partial=True) != "violated":
-        reasons.append(f"the control does not violate {criterion} over its whole interval")
+    for name in criterion.quantities:
+        if name in claim.control.spared:
+            continue
+        judged = {name: measured.control_interval[name]} if name in measured.control_interval else {}
+        if not judged:
+            reasons.append(f"the control measures no {name}, and the record does not spare it")
+        elif criterion.evaluate(judged, partial=True) != "violated":
+            reasons.append(f"the control's {name} does not violate {criterion} over its whole interval")
     own = claim.control.criterion
     if own is not None:
         judged = {name: ends for name, ends in measured.control_interval.items() if name in own.quantities}
@@ -173,7 +173,7 @@ def _named(claim: Claim, data: Any) -> dict[str, float]:
     """Return ``data`` as a mapping from quantities to numbers."""
     if isinstance(data, Mapping):
         return {str(name): float(number) for name, number in data.items()}
-    names = list(claim.criterion.quantities if claim.criterion else claim.quantity)
+    names = list(claim.quantities)
     if len(names) != 1:
         raise ValueError(
             f"{claim.id}: one number was recorded, but its record in {claim.file}:{claim.line} "
