@@ -1,5 +1,7 @@
 """LASSO against scikit-learn, its optimality conditions and closed forms."""
 
+import importlib
+
 import numpy as np
 import pytest
 import torch
@@ -11,6 +13,8 @@ from gsl_utils.sparse import lasso, soft_threshold
 from gsl_utils.sparse.splitting import Splitting, spectral_rows
 
 D = torch.float64
+# The package gives the function of that name.
+MODULE = importlib.import_module("gsl_utils.sparse.lasso")
 
 
 def normal(*shape, seed=0):
@@ -79,7 +83,7 @@ def test_objective_and_gap_are_what_they_say():
 
 def test_a_worse_point_never_replaces_a_better_one():
     A, y = design("plain", 20, 50), normal(6, 20, seed=1)
-    solver = lasso._Solver(A, y, torch.full((6,), 0.1, dtype=D), False, 1e-6, 10)
+    solver = MODULE._Solver(A, y, torch.full((6,), 0.1, dtype=D), False, 1e-6, 10)
     everyone, good = torch.arange(6), lasso(A, y, 0.1).x
     solver._keep(everyone, good)
     solver._keep(everyone, good + 1)
@@ -92,12 +96,12 @@ def test_the_gap_has_no_slack_where_the_dual_is_known():
     x = soft_threshold(y, 0.3)
     residual = y - x
     lam = torch.full((3,), 0.3, dtype=D)
-    gap = lasso._gap(y, residual, residual, x, lam, nonnegative=False)
+    gap = MODULE._gap(y, residual, residual, x, lam, nonnegative=False)
     assert float(gap.abs().max()) < 1e-15
     off = x + 0.1
     worse = 0.5 * (y - off).square().sum(-1) + 0.3 * off.abs().sum(-1)
     best = 0.5 * residual.square().sum(-1) + 0.3 * x.abs().sum(-1)
-    assert bool((lasso._gap(y, y - off, y - off, off, lam, nonnegative=False) >= worse - best).all())
+    assert bool((MODULE._gap(y, y - off, y - off, off, lam, nonnegative=False) >= worse - best).all())
 
 
 @given(st.integers(1, 8), st.floats(0.01, 2.0), st.integers(0, 10**6))
@@ -150,7 +154,7 @@ def test_the_interior_point_takes_over_where_the_splitting_is_slow(nonnegative):
     A = points ** torch.arange(15, dtype=D)[:, None]
     y = normal(8, 15)
     lam = 1e-3 * (y @ A).abs().amax(-1)
-    first = lasso._FIRST + 15
+    first = MODULE._FIRST + 15
     assert not bool(lasso(A, y, lam, nonnegative=nonnegative, max_iter=first).converged.all())
     found = lasso(A, y, lam, nonnegative=nonnegative)
     assert bool(found.converged.all())

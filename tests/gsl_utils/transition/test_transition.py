@@ -9,9 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.optimize import linprog
 
-from gsl_utils import transition
 from gsl_utils.sparse import basis_pursuit
 from gsl_utils.transition import fewest_measurements, l1_recovers, largest_sparsity
+from gsl_utils.transition import l1 as module
 
 
 def draw(seed: int, *shape: int) -> torch.Tensor:
@@ -54,7 +54,7 @@ def test_agrees_with_basis_pursuit_on_many(m: int, k: int) -> None:
 def test_what_splitting_leaves_open_is_solved(monkeypatch: pytest.MonkeyPatch) -> None:
     A, x = draw(3, 3, 10, 40), nested(torch.argsort(draw(4, 3, 20, 40), dim=-1), draw(5, 3, 20, 40), 2)
     expected = l1_recovers(A, x)
-    m, short = fewest_measurements(A, x), monkeypatch.setattr(transition, "_STEPS", 1)
+    m, short = fewest_measurements(A, x), monkeypatch.setattr(module, "_STEPS", 1)
     assert short is None
     torch.testing.assert_close(l1_recovers(A, x), expected)
     torch.testing.assert_close(fewest_measurements(A, x), m)
@@ -165,14 +165,14 @@ def test_recovery_knows_no_unit(unit):
 
 
 def test_a_learned_matrix_is_a_constant(monkeypatch):
-    decide = transition._decide
+    decide = module._decide
 
     def watched(null, *arguments):
         # A graph of the splitting would grow with each of its steps.
         assert not null.basis.requires_grad
         return decide(null, *arguments)
 
-    monkeypatch.setattr(transition, "_decide", watched)
+    monkeypatch.setattr(module, "_decide", watched)
     A = torch.nn.Parameter(torch.eye(3, dtype=torch.float64)[:2])
     assert l1_recovers(A, torch.eye(3, dtype=torch.float64)).tolist() == [True, True, False]
     with pytest.raises(TypeError, match="A is a sparse_coo tensor; it must be dense"):
