@@ -15,7 +15,35 @@ from torch.nn.functional import avg_pool2d
 from gsl_utils.common import checks
 from gsl_utils.common.units import decibels, scaled, unit, unit_difference
 
-__all__ = ["asce", "psnr_db", "srnr_db", "ssim", "support_f1"]
+__all__ = ["asce", "psnr_db", "relative_error", "srnr_db", "ssim", "support_f1"]
+
+
+def relative_error(x: Tensor, x_hat: Tensor) -> Tensor:
+    r"""How far an estimate is from the signal, as a share of the signal's length.
+
+    .. math:: \frac{\|\hat x - x\|_2}{\|x\|_2}
+
+    Args:
+        x: The true signals, ``(..., n)``.
+        x_hat: Their estimates, of the same shape, dtype and device.
+
+    Returns:
+        One value per signal, ``(...)``. For a signal that is zero ``inf``, or ``nan`` where its estimate is
+        zero, too.
+
+    Raises:
+        TypeError: The tensors are not floats of one dtype on one device.
+        ValueError: Their shapes differ, or they are empty or not finite.
+
+    Taught in chapter 1.
+
+    >>> relative_error(torch.tensor([3.0, 4.0]), torch.tensor([3.0, 3.5]))
+    tensor(0.1000)
+    """
+    x, x_hat = checks.signals("x", x), checks.signals("x_hat", x_hat)
+    checks.same_shape(x=x, x_hat=x_hat)
+    (signal, over), (error, under) = unit(x, -1), unit_difference(x, x_hat, -1)
+    return scaled(error.norm(dim=-1) / signal.norm(dim=-1), (under - over).squeeze(-1))
 
 
 def srnr_db(x: Tensor, x_hat: Tensor, *, reduction: str = "ratio") -> Tensor:

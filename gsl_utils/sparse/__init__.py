@@ -10,6 +10,7 @@ function              what it does
 ``iht``               projected gradient on the k-sparse vectors
 ``soft_threshold``    the proximal operator of the l1 norm
 ``hard_threshold``    the projection onto the s-sparse vectors
+``sparse_vectors``    random sparse vectors, to try them on
 ====================  ================================================================================
 
 Each solver takes one matrix for all signals, or one per signal, and returns a
@@ -19,9 +20,19 @@ and one solved in a batch give the same answer, up to rounding.
 
 from gsl_utils.sparse.basis_pursuit import basis_pursuit
 from gsl_utils.sparse.cosamp import cosamp
+from gsl_utils.sparse.draws import sparse_vectors
 from gsl_utils.sparse.iht import iht
 from gsl_utils.sparse.lasso import lasso
 from gsl_utils.sparse.omp import omp
 from gsl_utils.sparse.thresholds import hard_threshold, soft_threshold
 
-__all__ = ["basis_pursuit", "cosamp", "hard_threshold", "iht", "lasso", "omp", "soft_threshold"]
+__all__ = [
+    "basis_pursuit",
+    "cosamp",
+    "hard_threshold",
+    "iht",
+    "lasso",
+    "omp",
+    "soft_threshold",
+    "sparse_vectors",
+]

@@ -7,13 +7,29 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.ndimage import uniform_filter
 
-from gsl_utils.metrics import asce, psnr_db, srnr_db, ssim, support_f1
+from gsl_utils.metrics import asce, psnr_db, relative_error, srnr_db, ssim, support_f1
 
 D = torch.float64
 
 
 def normal(*shape, seed=0):
     return torch.randn(*shape, generator=torch.Generator().manual_seed(seed), dtype=D)
+
+
+def test_the_relative_error_is_that_of_the_chapters():
+    """Bit for bit what they computed: powers of two cost nothing."""
+    x = normal(4, 3, 50)
+    x_hat = x + 1e-3 * normal(4, 3, 50, seed=1)
+    assert torch.equal(relative_error(x, x_hat), (x_hat - x).norm(dim=-1) / x.norm(dim=-1))
+    assert torch.equal(relative_error(x[0, 0], x_hat[0, 0]), relative_error(x, x_hat)[0, 0])
+    assert relative_error(x, 3 * x).flatten().tolist() == pytest.approx([2.0] * 12)
+
+
+def test_the_relative_error_of_a_zero_signal():
+    x = torch.zeros(2, 3, dtype=D)
+    x_hat = torch.tensor([[0.0, 1.0, 0.0], [0.0, 0.0, 0.0]], dtype=D)
+    assert relative_error(x, x_hat)[0] == float("inf")
+    assert bool(relative_error(x, x_hat)[1].isnan())
 
 
 def test_srnr_of_a_known_error():
@@ -159,6 +175,7 @@ def test_ssim_keeps_its_digits_on_a_bright_image_in_float32():
 # Units
 
 RATIOS = {
+    "relative": lambda x, y, _: relative_error(x, y),
     "srnr": lambda x, y, _: srnr_db(x, y),
     "srnr each": lambda x, y, _: srnr_db(x, y, reduction="none"),
     "srnr median": lambda x, y, _: srnr_db(x, y, reduction="median"),
@@ -218,7 +235,7 @@ def test_similarity_where_one_of_the_sizes_vanishes_beside_another():
     assert ssim(0 * flat, 1e-200 * flat, (8, 8), data_range=1e-200) == pytest.approx(1e-4 / (1 + 1e-4))
 
 
-@pytest.mark.parametrize("name", ["srnr", "srnr each", "psnr", "ssim"])
+@pytest.mark.parametrize("name", ["relative", "srnr", "srnr each", "psnr", "ssim"])
 def test_the_ratios_are_differentiable(name):
     x, x_hat = normal(2, 64), normal(2, 64, seed=1).requires_grad_()
     (slope,) = torch.autograd.grad(RATIOS[name](x, x_hat, 2.0).sum(), x_hat)
@@ -229,7 +246,15 @@ def test_the_ratios_are_differentiable(name):
 
 
 @pytest.mark.parametrize(
-    "metric", [srnr_db, lambda x, y: asce(x, y, 1), support_f1, psnr_db, lambda x, y: ssim(x, y, (8, 8))]
+    "metric",
+    [
+        relative_error,
+        srnr_db,
+        lambda x, y: asce(x, y, 1),
+        support_f1,
+        psnr_db,
+        lambda x, y: ssim(x, y, (8, 8)),
+    ],
 )
 def test_all_refuse_what_does_not_fit(metric):
     x = torch.ones(2, 64)
