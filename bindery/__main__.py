@@ -11,8 +11,9 @@ from bindery.root import BookError
 
 __all__ = ["COMMANDS", "main"]
 
-# Command: the module with its `add_arguments(parser)` and `run(args) -> int`, and what it does. A module
-# is imported only when its command is called: `--help` is quick and no command pays for another's libraries.
+# Command: the module with its `run(args) -> int`, or after a colon another function, and with its
+# `add_arguments(parser)` where it takes any; and what it does. A module is imported only when its command is
+# called: `--help` is quick and no command pays for another's libraries.
 COMMANDS: dict[str, tuple[str, str]] = {
     "execute": ("bindery.page.execute", "execute the notebooks whose pages are stale"),
     "arithmetic": ("bindery.page.arithmetic", "say whether this machine computes as the pages were made"),
@@ -23,32 +24,26 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "claim": ("bindery.claims.ledger", "run the page that decides one claim and print its record"),
     "accept": ("bindery.claims.accept", "accept a claim's verdict, with a reason"),
     "paper": ("bindery.runs.paper", "run one chapter at the papers' scale and store its results"),
-    "turn": ("bindery.page.turn", "name the pages to be tried in this machine's own arithmetic"),
+    "turn": ("bindery.page.notebooks:turn", "name the pages to be tried in this machine's own arithmetic"),
     "seeds": ("bindery.claims.reseed", "execute every page with other seeds and compare the verdicts"),
 }
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command of the book.
-
-    Args:
-        argv: The command and its arguments; by default those of the process.
-
-    Returns:
-        The exit status: 0 when all is well, 1 when the command found problems, 2 when it could not start.
-    """
+    """Run one command; the status is 0 when all is well, 1 for problems found, 2 when it could not start."""
     words = list(sys.argv[1:] if argv is None else argv)
     parser = argparse.ArgumentParser(
         prog="python -m bindery", description="The commands of the executable book."
     )
     commands = parser.add_subparsers(dest="command", metavar="command", required=True)
     chosen = next((word for word in words if not word.startswith("-")), None)
-    for name, (module, purpose) in COMMANDS.items():
+    for name, (place, purpose) in COMMANDS.items():
         command = commands.add_parser(name, help=purpose, description=purpose[0].upper() + purpose[1:] + ".")
         if name == chosen:
+            module, _, function = place.partition(":")
             implementation = importlib.import_module(module)
-            implementation.add_arguments(command)
-            command.set_defaults(run=implementation.run)
+            getattr(implementation, "add_arguments", lambda _parser: None)(command)
+            command.set_defaults(run=getattr(implementation, function or "run"))
     args = parser.parse_args(words)
     try:
         return int(args.run(args))

@@ -1,10 +1,13 @@
-"""Where the book is: the folder that everything else is relative to."""
+"""Where the book is, the folder that everything else is relative to, and how its files are replaced."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-__all__ = ["BENCHMARKS", "BookError", "find_root", "require_root"]
+__all__ = ["BENCHMARKS", "PACKAGE", "BookError", "find_root", "replace", "require_root"]
+
+# The package of the science, which bindery reads and never imports.
+PACKAGE = "gsl_utils"
 
 # The folder of the benchmarks, and under results/ that of what they measured: of no chapter.
 BENCHMARKS = "benchmarks"
@@ -15,20 +18,8 @@ class BookError(Exception):
 
 
 def find_root(start: Path | str | None = None) -> Path | None:
-    """Return the book's root: the nearest folder upwards that holds ``_toc.yml`` and ``claims/``.
-
-    Args:
-        start: A folder inside the book, such as ``book/`` where pages are executed; by default the
-            working directory.
-
-    Returns:
-        The root as an absolute path, or ``None`` where ``start`` is not inside a book.
-
-    >>> find_root("/") is None
-    True
-    """
-    here = Path(start) if start is not None else Path.cwd()
-    here = here.resolve()
+    """Return the nearest folder, from ``start`` or the working directory up, with _toc.yml and claims/."""
+    here = Path(start or Path.cwd()).resolve()
     for folder in (here, *here.parents):
         if (folder / "_toc.yml").is_file() and (folder / "claims").is_dir():
             return folder
@@ -36,21 +27,20 @@ def find_root(start: Path | str | None = None) -> Path | None:
 
 
 def require_root(start: Path | str | None = None) -> Path:
-    """Return the book's root, or say that there is none.
-
-    Args:
-        start: A folder inside the book; by default the working directory.
-
-    Returns:
-        The root as an absolute path.
-
-    Raises:
-        BookError: ``start`` is not inside a book.
-    """
+    """Return the book's root, or raise a BookError that says that there is none."""
     root = find_root(start)
     if root is None:
-        here = Path(start) if start is not None else Path.cwd()
-        raise BookError(
-            f"{here.resolve()} is not inside the book: no folder from there up holds _toc.yml and claims/"
-        )
+        here = Path(start or Path.cwd()).resolve()
+        raise BookError(f"{here} is not inside the book: no folder from there up holds _toc.yml and claims/")
     return root
+
+
+def replace(path: Path, content: str | bytes) -> None:
+    """Write a file, its folder too, so that at every moment it is either the old one or the new one."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = path.with_name(f"{path.name}.tmp")
+    try:
+        draft.write_bytes(content.encode() if isinstance(content, str) else content)
+        draft.replace(path)
+    finally:
+        draft.unlink(missing_ok=True)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import argparse
 import ast
 import json
+import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,7 +14,7 @@ import nbformat
 from nbformat import NotebookNode
 
 from bindery.page.syntax import parse_cell
-from bindery.root import BookError
+from bindery.root import BookError, replace, require_root
 
 __all__ = [
     "INVITATION",
@@ -25,6 +27,8 @@ __all__ = [
     "select",
     "stems",
     "tagged",
+    "turn",
+    "turn_of",
     "write",
 ]
 
@@ -32,71 +36,31 @@ __all__ = [
 INVITATION = "change me"
 
 _PARAMETERS = {"profile": str, "seed": int}
+_EVIDENCE = "_evidence"
 
 
 def notebook_path(root: Path, stem: str) -> Path:
-    """Return where a notebook is.
-
-    Args:
-        root: The book's root.
-        stem: The notebook's name without its ending, such as ``01_classical_cs``.
-
-    Returns:
-        Its path.
-    """
+    """Return where a notebook is; its stem is its name without the ending, such as ``01_classical_cs``."""
     return root / "notebooks" / f"{stem}.ipynb"
 
 
 def page_path(root: Path, stem: str) -> Path:
-    """Return where an executed page is.
-
-    Args:
-        root: The book's root.
-        stem: The page's name without its ending, the same as its notebook's.
-
-    Returns:
-        Its path, whether or not it exists.
-    """
+    """Return where the executed page of a notebook is, whether or not it exists."""
     return root / "book" / f"{stem}.ipynb"
 
 
 def stems(root: Path) -> list[str]:
-    """Return the names of all notebooks, sorted.
-
-    Args:
-        root: The book's root.
-
-    Returns:
-        Names without their ending.
-    """
+    """Return the stems of all notebooks, sorted."""
     return sorted(path.stem for path in (root / "notebooks").glob("*.ipynb"))
 
 
 def page_stems(root: Path) -> list[str]:
-    """Return the names of all executed pages, sorted.
-
-    Args:
-        root: The book's root.
-
-    Returns:
-        Names without their ending.
-    """
+    """Return the stems of all executed pages, sorted."""
     return sorted(path.stem for path in (root / "book").glob("*.ipynb"))
 
 
 def select(root: Path, names: Sequence[str]) -> list[str]:
-    """Return the notebooks that a person named.
-
-    Args:
-        root: The book's root.
-        names: Each a notebook's name, the start of one such as ``01``, or its path; none means all.
-
-    Returns:
-        Names without their ending, in the book's order.
-
-    Raises:
-        BookError: A name fits no notebook, or more than one.
-    """
+    """Return the stems that a person named by stem, path, or a start such as ``01``; no name means all."""
     known = stems(root)
     chosen = set()
     for name in names:
@@ -108,31 +72,39 @@ def select(root: Path, names: Sequence[str]) -> list[str]:
     return [stem for stem in known if not names or stem in chosen]
 
 
+def turn_of(stems: Sequence[str], number: int) -> list[str]:
+    """Return every lesson, and the one evidence page whose turn it is: it goes round with the number."""
+    evidence = [stem for stem in stems if stem.endswith(_EVIDENCE)]
+    lessons = [stem for stem in stems if stem not in evidence]
+    return [*lessons, evidence[number % len(evidence)]] if evidence else lessons
+
+
+def turn(_args: argparse.Namespace) -> int:
+    """Print the pages to be tried in a machine's own arithmetic, as nbval wants them."""
+    root = require_root()
+    try:
+        # Each change has its own turn, and everybody who checks it the same.
+        words = ["git", "rev-list", "--count", "HEAD"]
+        commits = int(subprocess.run(words, cwd=root, capture_output=True, text=True, check=True).stdout)
+    except (OSError, ValueError, subprocess.CalledProcessError):
+        commits = 0
+    print(" ".join(f"book/{stem}.ipynb" for stem in turn_of(page_stems(root), commits)))
+    return 0
+
+
 def read(path: Path) -> NotebookNode:
-    """Read a notebook or page whose cells have ids.
-
-    Args:
-        path: The file.
-
-    Returns:
-        The notebook.
-
-    Raises:
-        BookError: The file is missing, is no notebook, or has cells without an id of their own.
-    """
+    """Read and validate a notebook or page, whose cells must have ids of their own."""
     place = f"{path.parent.name}/{path.name}"
     try:
-        text = path.read_text(encoding="utf-8")
-        raw = json.loads(text)
+        raw = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise BookError(f"{place} does not exist") from None
     except ValueError as error:
         raise BookError(f"{place} is not a notebook: {error}") from None
-    cells = raw.get("cells", []) if isinstance(raw, dict) else []
-    ids = [cell.get("id") for cell in cells]
+    ids = [cell.get("id") for cell in raw.get("cells", [])] if isinstance(raw, dict) else []
     if not ids or None in ids or len(set(ids)) < len(ids):
         raise BookError(f"{place} must have cells, each with its own id: save it in notebook format 4.5")
-    notebook = nbformat.v4.reads(text)
+    notebook: NotebookNode = nbformat.v4.to_notebook(raw)
     try:
         nbformat.validate(notebook)
     except nbformat.ValidationError as error:
@@ -141,57 +113,30 @@ def read(path: Path) -> NotebookNode:
 
 
 def code_cells(notebook: Mapping[str, Any]) -> list[Any]:
-    """Return the code cells of a notebook, in order.
-
-    Args:
-        notebook: A notebook.
-
-    Returns:
-        Its code cells.
-    """
+    """Return the code cells of a notebook, in order."""
     return [cell for cell in notebook["cells"] if cell["cell_type"] == "code"]
 
 
 def tagged(notebook: Mapping[str, Any], tag: str) -> int | None:
-    """Return the position of the first cell with a tag.
-
-    Args:
-        notebook: A notebook.
-        tag: The tag, such as ``parameters``.
-
-    Returns:
-        The position among all cells, counted from 0, or ``None`` where no cell has the tag.
-    """
-    hits = (
-        number for number, cell in enumerate(notebook["cells"]) if tag in cell["metadata"].get("tags", [])
-    )
-    return next(hits, None)
+    """Return the position, counted from 0, of the first cell with a tag."""
+    cells = enumerate(notebook["cells"])
+    return next((number for number, cell in cells if tag in cell["metadata"].get("tags", [])), None)
 
 
 def default_parameters(notebook: Mapping[str, Any], name: str) -> dict[str, Any]:
-    """Return the profile and seed that a notebook's ``parameters`` cell sets.
-
-    Args:
-        notebook: The notebook.
-        name: What to call it in an error.
-
-    Returns:
-        ``{"profile": ..., "seed": ...}``.
-
-    Raises:
-        BookError: There is no such cell, or it does not set both to literals of the right type.
-    """
+    """Return the profile and the seed that a notebook's ``parameters`` cell sets; errors call it ``name``."""
     position = tagged(notebook, "parameters")
     if position is None:
         raise BookError(
             f"{name} has no cell tagged 'parameters'; it must have one that sets profile and seed"
         )
-    found = {}
-    for node in parse_cell(notebook["cells"][position]["source"]).body:
-        if isinstance(node, ast.Assign) and isinstance(node.value, ast.Constant):
-            found.update(
-                {target.id: node.value.value for target in node.targets if isinstance(target, ast.Name)}
-            )
+    found = {
+        target.id: node.value.value
+        for node in parse_cell(notebook["cells"][position]["source"]).body
+        if isinstance(node, ast.Assign) and isinstance(node.value, ast.Constant)
+        for target in node.targets
+        if isinstance(target, ast.Name)
+    }
     for key, kind in _PARAMETERS.items():
         if type(found.get(key)) is not kind:
             raise BookError(
@@ -202,19 +147,5 @@ def default_parameters(notebook: Mapping[str, Any], name: str) -> dict[str, Any]
 
 
 def write(notebook: NotebookNode, path: Path) -> None:
-    """Write a notebook so that its file is at every moment either the old one or the new one.
-
-    Args:
-        notebook: The notebook.
-        path: Where to; its folder is made when it is missing.
-
-    Raises:
-        OSError: The disk is full or the folder cannot be written; the old file is untouched.
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(f"{path.name}.tmp")
-    try:
-        draft.write_text(nbformat.writes(notebook) + "\n", encoding="utf-8", newline="\n")
-        draft.replace(path)
-    finally:
-        draft.unlink(missing_ok=True)
+    """Write a notebook, as a whole or not at all."""
+    replace(path, nbformat.v4.writes(notebook) + "\n")

@@ -38,20 +38,13 @@ _METADATA: dict[str, Any] = {
 def build_page(source: NotebookNode, executed: NotebookNode, gsl: Mapping[str, Any]) -> NotebookNode:
     """Return the page: the notebook's own cells and their outputs, with nothing that differs between runs.
 
-    Args:
-        source: The notebook.
-        executed: What papermill made of it, with the injected parameters.
-        gsl: What the page's metadata say under ``gsl``, beside the digest of its outputs.
-
-    Returns:
-        A new notebook; those given are not changed.
+    The page's metadata hold ``gsl``, and the digest of its outputs. The given notebooks are not changed.
     """
     results = {cell.id: cell for cell in code_cells(executed)}
-    cells = []
-    for cell in copy.deepcopy(source.cells):
+    cells = copy.deepcopy(source.cells)
+    for cell in cells:
         if cell.cell_type == "code":
             _take_outputs(cell, results[cell.id])
-        cells.append(cell)
     injected, parameters = tagged(executed, "injected-parameters"), tagged(source, "parameters")
     if injected is not None and parameters is not None:
         cell = nbformat.v4.new_code_cell(executed.cells[injected].source, id=INJECTED_ID)
@@ -66,22 +59,19 @@ def build_page(source: NotebookNode, executed: NotebookNode, gsl: Mapping[str, A
 
 
 def outputs_digest(cells: Sequence[Mapping[str, Any]]) -> str:
-    """Return the digest of what a page's code cells show, and of the order in which they ran.
-
-    Args:
-        cells: The page's cells.
-    """
-    shown = [
-        [cell["id"], cell["execution_count"], cell["outputs"]]
-        for cell in cells
-        if cell["cell_type"] == "code"
-    ]
+    """Return the digest of what a page's code cells show, and of the order in which they ran."""
+    code = [cell for cell in cells if cell["cell_type"] == "code"]
+    shown = [[cell["id"], cell["execution_count"], cell["outputs"]] for cell in code]
     return sha256(json.dumps(shown, sort_keys=True, ensure_ascii=False).encode())
 
 
 def _take_outputs(cell: NotebookNode, result: NotebookNode) -> None:
     cell.execution_count = result.execution_count
-    cell.outputs = [_without_traceback(output) for output in _coalesce(result.outputs)]
+    cell.outputs = list(_coalesce(result.outputs))
+    for output in cell.outputs:
+        if output.output_type == "error":
+            # The other lines name files of this machine.
+            output.traceback = output.traceback[-1:]
 
 
 def _coalesce(outputs: Sequence[NotebookNode]) -> Iterator[NotebookNode]:
@@ -99,23 +89,8 @@ def _coalesce(outputs: Sequence[NotebookNode]) -> Iterator[NotebookNode]:
             yield output
 
 
-def _without_traceback(output: NotebookNode) -> NotebookNode:
-    """Keep the last line of an expected error's traceback: the others name files of this machine."""
-    if output.output_type == "error":
-        output.traceback = output.traceback[-1:]
-    return output
-
-
 def differences(source: Mapping[str, Any], page: Mapping[str, Any]) -> list[str]:
-    """Return where a page's cells are not its notebook's, apart from the injected parameters.
-
-    Args:
-        source: The notebook.
-        page: The page.
-
-    Returns:
-        One phrase per difference, such as ``"cell 3 has another source"``; empty where they agree.
-    """
+    """Return where a page's cells are not its notebook's, apart from the injected parameters, in phrases."""
     ours = [cell for cell in page["cells"] if cell["id"] != INJECTED_ID]
     same = source["metadata"].get("myst") == page["metadata"].get("myst")
     found = [] if same else ["it has another description"]

@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass
 from importlib import metadata
 from pathlib import Path
 
-from bindery.root import BookError
+from bindery.root import BookError, replace
 
 __all__ = ["RunTime", "machine", "read", "record", "versions"]
 
@@ -23,16 +23,10 @@ _PACKAGES = ("torch", "numpy", "scipy", "scikit-learn", "matplotlib")
 
 @dataclass(frozen=True)
 class RunTime:
-    """What one execution of a page took.
+    """What one execution of a page took; ``None`` is what the system does not tell, or there is not.
 
-    Args:
-        seconds: Wall time, the kernel's start included.
-        cpu_seconds: Processor time of the kernel, or ``None`` where the system does not tell.
-        units: The same in units (``bindery.page.units``), which other machines share.
-        change_me: What the cell that a reader is invited to change took, in units; ``None`` without one.
-        peak_memory_mib: Largest resident memory of the kernel in MiB, or ``None`` as above.
-        machine: The machine, in words.
-        versions: Package to version, Python among them.
+    ``units`` are those of ``bindery.page.units``, which other machines share; ``change_me`` is what the cell
+    took that a reader is invited to change, in units.
     """
 
     seconds: float
@@ -45,14 +39,7 @@ class RunTime:
 
 
 def versions() -> dict[str, str]:
-    """Return the versions of Python and of the packages that decide what a page computes.
-
-    Returns:
-        Name to version; a package that is not installed is left out.
-
-    >>> "python" in versions()
-    True
-    """
+    """Return the versions of Python and of those packages, if installed, that decide what a page computes."""
     found = {"python": platform.python_version()}
     for package in _PACKAGES:
         try:
@@ -63,12 +50,7 @@ def versions() -> dict[str, str]:
 
 
 def machine() -> str:
-    """Return what this machine is, without its name or its owner's.
-
-    Returns:
-        System, architecture, processor, cores and memory, such as
-        ``"Linux x86_64, AMD EPYC 7B13, 2 cores, 24 GiB"``.
-    """
+    """Return what this machine is, without its name: ``"Linux x86_64, AMD EPYC 7B13, 2 cores, 24 GiB"``."""
     parts = [f"{platform.system()} {platform.machine()}", _processor(), f"{os.cpu_count()} cores", _memory()]
     return ", ".join(part for part in parts if part)
 
@@ -90,17 +72,7 @@ def _memory() -> str:
 
 
 def read(root: Path) -> dict[str, RunTime]:
-    """Return the last run of each page.
-
-    Args:
-        root: The book's root.
-
-    Returns:
-        Page name to its run, sorted; empty where no page was ever executed.
-
-    Raises:
-        BookError: The file is torn or was edited.
-    """
+    """Return the last run of each page, sorted by the page's name."""
     file = root / _FILE
     if not file.is_file():
         return {}
@@ -112,23 +84,10 @@ def read(root: Path) -> dict[str, RunTime]:
 
 
 def record(root: Path, runs: Mapping[str, RunTime]) -> None:
-    """Write down the runs of some pages; those of other notebooks stay, those of notebooks that are gone go.
-
-    Args:
-        root: The book's root.
-        runs: Page name to its run.
-
-    Raises:
-        BookError: The file is torn or was edited.
-    """
-    kept = {
-        stem: run
+    """Write down the runs of some pages; those of other notebooks stay, those of notebooks that are gone go."""
+    table = {
+        stem: asdict(run)
         for stem, run in {**read(root), **runs}.items()
         if (root / f"notebooks/{stem}.ipynb").is_file()
     }
-    file = root / _FILE
-    file.parent.mkdir(parents=True, exist_ok=True)
-    draft = file.with_name(f"{file.name}.tmp")
-    table = {stem: asdict(run) for stem, run in sorted(kept.items())}
-    draft.write_text(json.dumps(table, indent=1, sort_keys=True) + "\n", encoding="utf-8", newline="\n")
-    draft.replace(file)
+    replace(root / _FILE, json.dumps(table, indent=1, sort_keys=True) + "\n")

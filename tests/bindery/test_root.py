@@ -1,6 +1,6 @@
 import pytest
 
-from bindery.root import BookError, find_root, require_root
+from bindery.root import BookError, find_root, replace, require_root
 
 
 def test_root_is_found_from_inside_and_not_from_outside(toy, tmp_path):
@@ -25,3 +25,18 @@ def test_outside_of_the_book_is_said_in_one_sentence(tmp_path):
     with pytest.raises(BookError, match=f"{tmp_path.resolve()} is not inside the book") as caught:
         require_root(tmp_path)
     assert "\n" not in str(caught.value)
+
+
+def test_a_file_is_replaced_whole_or_not_at_all(tmp_path, monkeypatch):
+    target = tmp_path / "deep/file.txt"
+    replace(target, "first\n")
+    replace(target, b"old\r\n")
+
+    def torn(*args, **kwargs):
+        raise OSError("no space left on device")
+
+    monkeypatch.setattr("pathlib.Path.replace", torn)
+    with pytest.raises(OSError, match="no space"):
+        replace(target, "new")
+    assert [path.name for path in target.parent.iterdir()] == ["file.txt"]
+    assert target.read_bytes() == b"old\r\n"

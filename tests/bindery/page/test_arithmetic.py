@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from bindery.page import arithmetic, turn
+from bindery.page import arithmetic, notebooks
 from bindery.page.arithmetic import CHOICE, VARIABLES, differing, fingerprint, sentence, variables, wished
 from bindery.page.fingerprint import PARTS
 from bindery.page.kernels import environment
@@ -151,10 +151,10 @@ def test_what_differs_is_said(toy, root, monkeypatch, capsys):
 
 def test_every_lesson_and_each_evidence_page_has_its_turn():
     pages = ["01_a", "01_a_evidence", "02_b", "02_b_evidence", "10_c"]
-    turns = [turn.chosen(pages, number) for number in range(4)]
+    turns = [notebooks.turn_of(pages, number) for number in range(4)]
     assert turns[0] == turns[2] == ["01_a", "02_b", "10_c", "01_a_evidence"]
     assert turns[1] == turns[3] == ["01_a", "02_b", "10_c", "02_b_evidence"]
-    assert turn.chosen(["01_a"], 7) == ["01_a"]
+    assert notebooks.turn_of(["01_a"], 7) == ["01_a"]
 
 
 def test_turn_names_files_that_nbval_can_run(root):

@@ -145,6 +145,22 @@ def test_data_are_read_from_the_calls(book, code, expected):
         assert {name for name in found if name.startswith("data ")} == expected
 
 
+@pytest.mark.parametrize(
+    "code",
+    [
+        "from gsl_utils.datasets import load as get\nget('mnist')",
+        "from gsl_utils import datasets as d\nd.load('mnist')",
+        "import gsl_utils.datasets\ngsl_utils.datasets.load('mnist')",
+        "import gsl_utils.datasets as d\nprint(d.load('mnist')[0])\nf()()\nx[0]()",
+    ],
+)
+def test_data_are_found_under_every_name_of_the_call(book, code):
+    book.module("datasets", DATASETS)
+    book.notebook("01_classical_cs", code)
+    found = page_dependencies(book.root, "01_classical_cs")
+    assert [name for name in found if name.startswith("data ")] == ["data mnist"]
+
+
 def test_the_digest_of_data_is_that_of_the_package(root):
     known = Sources(root).registered
     assert set(known) == {"mnist", "fashion-mnist"}
@@ -165,11 +181,17 @@ def test_shipped_files_count_for_those_who_name_them(book):
 
 
 @pytest.mark.parametrize(
-    "call", ["load('01_classical_cs')", "load(stem)", "load(page_stem='01_classical_cs')"]
+    "call",
+    [
+        "load('01_classical_cs')",
+        "load(stem)",
+        "load(page_stem='01_classical_cs')",
+        "page.stored('01_classical_cs')",
+        "Page(profile, seed).stored('01_classical_cs')",
+    ],
 )
 def test_stored_results_count_for_the_page_that_shows_them(book, call):
-    book.machine("results", "def load(page_stem):\n    pass\n")
-    book.notebook("01_classical_cs", f"from bindery.runs.results import load\nstored = {call}")
+    book.notebook("01_classical_cs", f"from bindery.runs.results import load\nkept = {call}")
     assert page_dependencies(book.root, "01_classical_cs")["results/01_classical_cs"] == "none"
     folder = book.root / "results/01_classical_cs"
     folder.mkdir()
@@ -183,8 +205,7 @@ def test_stored_results_count_for_the_page_that_shows_them(book, call):
 
 
 def test_the_page_of_the_benchmarks_depends_on_what_they_measure(book):
-    book.machine("results", "def load(stem):\n    pass\n")
-    book.notebook("01_classical_cs", "from bindery.runs.results import load\nload('benchmarks')")
+    book.notebook("01_classical_cs", "page.stored('benchmarks')")
     folder = book.root / "benchmarks"
     folder.mkdir()
     race = folder / "race.py"

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bindery.page.syntax import code_digest, dotted_calls, imports, parse_cell, strings
+from bindery.page.syntax import code_digest, imports, parse_cell, strings
 
 
 def digest(text):
@@ -117,28 +117,6 @@ def test_imports_are_found_wherever_they_run(code, package, expected):
 def test_two_imports_under_one_name_are_both_found():
     code = "def f():\n    from a import load\ndef g():\n    from b import load"
     assert imports(ast.parse(code)) == [("load", "a.load"), ("load", "b.load")]
-
-
-@pytest.mark.parametrize(
-    "code",
-    [
-        "from gsl_utils.datasets import load\nload('x')",
-        "from gsl_utils.datasets import load as get\nget('x')",
-        "from gsl_utils import datasets as d\nd.load('x')",
-        "import gsl_utils.datasets\ngsl_utils.datasets.load('x')",
-        "import gsl_utils.datasets as d\nprint(d.load('x')[0])",
-    ],
-)
-def test_calls_are_named_in_full(code):
-    tree = ast.parse(code)
-    found = [
-        call for name, call in dotted_calls([tree], dict(imports(tree))) if name == "gsl_utils.datasets.load"
-    ]
-    assert [call.args[0].value for call in found] == ["x"]
-
-
-def test_calls_of_what_has_no_name_are_passed_over():
-    assert [name for name, _ in dotted_calls([ast.parse("f()()\nx[0]()")], {})] == ["f"]
 
 
 def test_strings():
