@@ -42,8 +42,8 @@ test-portable: setup-all ## the lessons, and one evidence page in turn, in this 
 execute: setup ## execute the notebooks whose pages are stale
 	@$(BOOK) execute
 
-paper: setup ## one chapter at the papers' scale: make paper CHAPTER=01_classical_cs
-	@$(BOOK) paper $(CHAPTER)
+paper: setup ## one chapter at the papers' scale: make paper CHAPTER=06_gsl_reconstruction, or with REPLAY=1
+	@$(BOOK) paper $(CHAPTER) $(if $(REPLAY),--replay)
 
 bench: ## time the solvers beside their peers
 	@$(SETUP) book,bench
@@ -55,7 +55,7 @@ serve: setup ## serve the rendered site on this machine
 claim: setup ## run the page that decides one claim and print its record: make claim ID=cs-noise
 	@$(BOOK) claim $(ID)
 
-seeds: setup ## execute every page with two other seeds and compare the verdicts
+seeds: setup ## execute every page with two other seeds, and store and compare the verdicts
 	@$(BOOK) seeds
 
 clean: ## remove what is made from the sources; the environment stays (it is .venv)

@@ -13,8 +13,10 @@ from dataclasses import dataclass, field
 from numbers import Integral, Real
 from typing import Any
 
-__all__ = ["GLUE_PREFIX", "Registry", "display", "glue", "glue_text", "one_line", "rounded", "whole"]
+__all__ = ["CLAIM_MIME", "GLUE_PREFIX", "Registry", "display", "glue", "glue_text", "one_line", "rounded", "whole"]
 
+# A recorded claim is an output of this kind.
+CLAIM_MIME = "application/vnd.gsl.claim+json"
 # What myst-nb 1.x looks for: its reader cuts the prefix off and keeps the output out of the rendered page.
 GLUE_PREFIX = "application/papermill.record/"
 _DIGITS = 6

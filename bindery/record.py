@@ -16,12 +16,10 @@ from bindery.claims.model import Claim
 from bindery.claims.records import read
 from bindery.claims.schema import PROFILES
 from bindery.claims.verdicts import Measurement, decide
-from bindery.emit import Registry, display, glue, glue_text, one_line, rounded, whole
+from bindery.emit import CLAIM_MIME, Registry, display, glue, glue_text, one_line, rounded, whole
 from bindery.root import find_root
 
 __all__ = ["CLAIM_MIME", "configure", "configured", "publish", "record"]
-
-CLAIM_MIME = "application/vnd.gsl.claim+json"
 
 Number = float | int
 Ends = tuple[Number, Number]

@@ -27,19 +27,7 @@ _SECTION = "### Verdicts"
 
 
 def accept(root: Path, claim_id: str, reason: str) -> str:
-    """Accept the verdict that a claim has now.
-
-    Args:
-        root: The book's root.
-        claim_id: The claim's id.
-        reason: Why the verdict is right, in one line.
-
-    Returns:
-        One sentence that says what was done.
-
-    Raises:
-        BookError: There is no such claim, the reason is empty, or the verdict is void or accepted already.
-    """
+    """Accept the verdict that a claim has now."""
     claim = known_claim(read(root), claim_id)
     try:
         reason = one_line("reason", reason).strip()
@@ -56,7 +44,7 @@ def accept(root: Path, claim_id: str, reason: str) -> str:
             f"the verdict of {claim_id} is {word!r}, as accepted already: {claim.accepted.reason}"
         )
     file, changelog = root / claim.file, root / "CHANGELOG.md"
-    news = f"- `{claim_id}`: {old} → {word} ({claim.profile} profile). {reason}"
+    news = f"- `{claim_id}`: {old} → {word} ({entry.deciding.profile or 'no'} profile). {reason}"
     line = textwrap.fill(news, 118, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False)
     record = edited_record(file.read_text(encoding="utf-8"), claim_id, word, reason)
     told = edited_changelog(changelog.read_text(encoding="utf-8") if changelog.is_file() else "", line)
@@ -66,20 +54,7 @@ def accept(root: Path, claim_id: str, reason: str) -> str:
 
 
 def edited_record(text: str, claim_id: str, verdict: str, reason: str) -> str:
-    """Return the text of a file of claims with one claim's accepted verdict and reason replaced.
-
-    Args:
-        text: The file's text.
-        claim_id: The claim's id.
-        verdict: The verdict.
-        reason: The reason, one line.
-
-    Returns:
-        The new text, in which nothing else is changed.
-
-    Raises:
-        BookError: The file has no such claim with an accepted verdict.
-    """
+    """Return the text of a file of claims with one claim's accepted verdict and reason replaced."""
     # The pure Python parser: the compiled one counts bytes where this needs characters.
     document: Any = yaml.compose(text, Loader=yaml.SafeLoader)
     places = _accepted_nodes(document, claim_id)
@@ -140,24 +115,13 @@ def edited_changelog(text: str, line: str) -> str:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the arguments of the ``accept`` command.
-
-    Args:
-        parser: Its parser.
-    """
+    """Declare the arguments of the ``accept`` command."""
     parser.add_argument("id", help="the claim's id, such as cs-noise")
     parser.add_argument("--reason", required=True, help="why the verdict is right, in one line")
 
 
 def run(args: argparse.Namespace) -> int:
-    """Accept one claim's verdict.
-
-    Args:
-        args: The parsed command line.
-
-    Returns:
-        0.
-    """
+    """Accept one claim's verdict."""
     print(accept(require_root(), args.id, args.reason))
     return 0
 

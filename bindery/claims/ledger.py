@@ -6,14 +6,15 @@ It is read from the executed pages and the stored results each time, and kept no
 from __future__ import annotations
 
 import argparse
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+from bindery.claims import reseed
+from bindery.claims.commits import Commits, commits
 from bindery.claims.entries import Entry, Ledger, report, to_json
 from bindery.claims.model import Claim, Records
-from bindery.claims.recorded import Recorded, from_page, from_results
+from bindery.claims.recorded import EVIDENCE, Recorded, chapter_of, from_page, from_results
 from bindery.claims.records import read
-from bindery.claims.schema import CHAPTERS
 from bindery.claims.verdicts import Verdict, decide
 from bindery.root import BookError, require_root
 
@@ -32,13 +33,10 @@ __all__ = [
 def collect(root: Path) -> Ledger:
     """Read every record, page and stored result, and settle every claim.
 
-    Args:
-        root: The book's root.
-
-    Returns:
-        The ledger. What is wrong with a record or a page is left out of it, and named by ``problems``.
+    What is wrong with a record or a page is left out of it, and named by ``problems``.
     """
-    return _settle(read(root), _recorded(root, read(root)))
+    records = read(root)
+    return _settle(records, _recorded(root, records), commits(root), reseed.stored(root))
 
 
 def problems(root: Path) -> list[str]:
@@ -46,21 +44,14 @@ def problems(root: Path) -> list[str]:
 
     A record or list that is not sound; a page that records what it should not; a claim of a chapter that its
     page does not settle; a void verdict; a verdict that is not the accepted one.
-
-    Args:
-        root: The book's root.
-
-    Returns:
-        The problems; empty when all is well.
     """
     records = read(root)
     recorded = _recorded(root, records)
     found = [str(problem) for problem in records.problems]
     for quick, paper in recorded.values():
         found += [problem for part in (quick, paper) if part is not None for problem in part.problems]
-    for entry in _settle(records, recorded).entries:
-        page = recorded[entry.record.chapter][0]
-        found += _entry_problems(entry, page)
+    for entry in _settle(records, recorded, {}, {}).entries:
+        found += _entry_problems(entry, recorded[entry.record.chapter][0])
     return found
 
 
@@ -83,29 +74,59 @@ def _entry_problems(entry: Entry, page: Recorded | None) -> list[str]:
     return found
 
 
-def _recorded(root: Path, records: Records) -> dict[str, tuple[Recorded | None, Recorded | None]]:
-    """Return for each chapter what its page and its stored results recorded; also for pages of no chapter."""
+Pair = tuple[Recorded | None, Recorded | None]
+
+
+def _recorded(root: Path, records: Records) -> dict[str, Pair]:
+    """Return for each chapter what its pages and their stored results recorded; also for pages of no chapter.
+
+    A lesson and its evidence are one chapter, which records a claim once.
+    """
+    found: dict[str, list[Pair]] = {chapter: [] for chapter in records.chapters}
     pages = {page.stem: page for page in sorted((root / "book").glob("*.ipynb"))}
+    stems = dict.fromkeys([*found, *(f"{chapter}{EVIDENCE}" for chapter in found), *pages])
+    for stem in stems:
+        page = from_page(root, pages[stem], records) if stem in pages else None
+        results = from_results(root, stem, records) if chapter_of(stem) in records.chapters else None
+        found.setdefault(chapter_of(stem), []).append((page, results))
     return {
-        stem: (
-            from_page(root, pages[stem], records) if stem in pages else None,
-            from_results(root, stem, records) if stem in CHAPTERS else None,
-        )
-        for stem in dict.fromkeys([*CHAPTERS, *pages])
+        chapter: (_joined(p for p, _ in both), _joined(r for _, r in both)) for chapter, both in found.items()
     }
 
 
-def _settle(records: Records, recorded: Mapping[str, tuple[Recorded | None, Recorded | None]]) -> Ledger:
+def _joined(parts: Iterable[Recorded | None]) -> Recorded | None:
+    """Return what several pages recorded as one; a claim that two of them record is a problem."""
+    there = [part for part in parts if part is not None]
+    if not there:
+        return None
+    whole = Recorded(" or ".join(part.where for part in there))
+    for part in there:
+        whole.problems += part.problems
+        twice = sorted(whole.measurements.keys() & part.measurements.keys())
+        whole.problems += [f"{whole.where}: both record {claim_id}" for claim_id in twice]
+        whole.measurements |= part.measurements
+        whole.stale |= part.stale
+    return whole
+
+
+def _settle(
+    records: Records,
+    recorded: Mapping[str, Pair],
+    written: Mapping[str, Commits],
+    seeds: Mapping[str, Mapping[str, str]],
+) -> Ledger:
+    chapters = list(dict.fromkeys([*records.chapters, *(claim.chapter for claim in records.claims.values())]))
     order = {claim_id: place for place, claim_id in enumerate(records.index)}
     claims = sorted(
         records.claims.values(),
-        key=lambda claim: (CHAPTERS.index(claim.chapter), order.get(claim.id, len(order))),
+        key=lambda claim: (chapters.index(claim.chapter), order.get(claim.id, len(order))),
     )
     entries = []
     for claim in claims:
-        quick, paper = recorded[claim.chapter]
-        stale = paper is not None and paper.stale and claim.id in paper.measurements
-        entries.append(Entry(claim, _verdict(claim, quick), _verdict(claim, paper), stale))
+        quick, paper = recorded.get(claim.chapter, (None, None))
+        more = (seeds.get(claim.id, {}), written.get(claim.id, Commits()))
+        stale = paper is not None and claim.id in paper.stale
+        entries.append(Entry(claim, _verdict(claim, quick), _verdict(claim, paper), stale, *more))
     return Ledger(tuple(entries), tuple(records.errata.values()))
 
 
@@ -116,53 +137,30 @@ def _verdict(claim: Claim, recorded: Recorded | None) -> Verdict | None:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the arguments of the ``claim`` command.
-
-    Args:
-        parser: Its parser.
-    """
+    """Declare the arguments of the ``claim`` command."""
     parser.add_argument("id", help="the claim's id, such as cs-noise")
 
 
 def run(args: argparse.Namespace) -> int:
-    """Execute the page that decides one claim, and print its record with what was measured.
-
-    Args:
-        args: The parsed command line.
-
-    Returns:
-        0 when the page ran to its end, or there is none yet; 1 when it failed.
-
-    Raises:
-        BookError: There is no such claim.
-    """
+    """Execute the page that decides one claim, and print its record with what was measured."""
     from bindery.page.execute import execute
     from bindery.page.notebooks import notebook_path
 
     root = require_root()
     claim = known_claim(read(root), args.id)
-    if notebook_path(root, claim.chapter).is_file():
-        if any(outcome.failure for outcome in execute(root, [claim.chapter])):
-            return 1
-    else:
+    stems = [
+        stem for stem in (f"{claim.chapter}{EVIDENCE}", claim.chapter) if notebook_path(root, stem).is_file()
+    ]
+    if not stems:
         print(f"no notebook decides {claim.id} yet: there is no notebooks/{claim.chapter}.ipynb\n")
+    elif any(outcome.failure for outcome in execute(root, stems[:1])):
+        return 1
     print(report(next(entry for entry in collect(root).entries if entry.record.id == claim.id)))
     return 0
 
 
 def known_claim(records: Records, claim_id: str) -> Claim:
-    """Return a claim's record.
-
-    Args:
-        records: The records of all claims.
-        claim_id: The id.
-
-    Returns:
-        The record.
-
-    Raises:
-        BookError: There is no sound record of it; the message names the closest id, or what is wrong.
-    """
+    """Return a claim's record, or refuse by a BookError that names the closest id, or what is wrong."""
     if claim_id in records.claims:
         return records.claims[claim_id]
     wrong = [str(problem) for problem in records.problems if problem.id == claim_id]

@@ -13,7 +13,10 @@ from bindery.claims.verdicts import Measurement
 from bindery.record import CLAIM_MIME
 from bindery.runs import stored
 
-__all__ = ["Recorded", "from_page", "from_results"]
+__all__ = ["EVIDENCE", "Recorded", "chapter_of", "from_page", "from_results"]
+
+# The evidence of a chapter stands beside its lesson, under the same name with this ending.
+EVIDENCE = "_evidence"
 
 
 @dataclass
@@ -24,27 +27,17 @@ class Recorded:
         where: The file that they are from, relative to the book's root.
         measurements: What was recorded, by claim id.
         problems: What could not be read or does not fit its record, one sentence each.
-        stale: Whether the results are older than the code or data that they are computed with.
+        stale: The claims whose results are older than the code or data that they are computed with.
     """
 
     where: str
     measurements: dict[str, Measurement] = field(default_factory=dict)
     problems: list[str] = field(default_factory=list)
-    stale: bool = False
+    stale: set[str] = field(default_factory=set)
 
 
 def from_page(root: Path, page: Path, records: Records, *, profile: str | None = "quick") -> Recorded:
-    """Read the claims that an executed page recorded, from its outputs.
-
-    Args:
-        root: The book's root.
-        page: The executed notebook, named like its chapter.
-        records: The records of all claims.
-        profile: The profile that the page must have been executed with; None for any.
-
-    Returns:
-        The measurements that fit their records, and a problem for each of the others.
-    """
+    """Read the claims that an executed page recorded, with this profile or any, and what does not fit."""
     where = page.relative_to(root).as_posix() if page.is_relative_to(root) else page.as_posix()
     recorded = Recorded(where)
     try:
@@ -57,29 +50,28 @@ def from_page(root: Path, page: Path, records: Records, *, profile: str | None =
     return recorded
 
 
-def from_results(root: Path, chapter: str, records: Records) -> Recorded | None:
-    """Read the claims of a chapter's stored results at the papers' scale.
-
-    Args:
-        root: The book's root.
-        chapter: The chapter's stem.
-        records: The records of all claims.
-
-    Returns:
-        The measurements that fit their records, and a problem for each of the others; None where nothing is
-        stored.
-    """
-    recorded = Recorded(f"results/{chapter}/{stored.MANIFEST}")
+def from_results(root: Path, stem: str, records: Records) -> Recorded | None:
+    """Read the claims of a page's stored results at the papers' scale; None where nothing is stored."""
+    recorded = Recorded(f"results/{stem}/{stored.MANIFEST}")
     try:
-        results = stored.read(root, chapter)
+        results = stored.read(root, stem)
     except stored.ResultsError as error:
         recorded.problems.append(str(error))
         return recorded
     if results is None:
         return None
-    recorded.stale = bool(results.stale)
-    _add(recorded, results.claims, chapter, records, "paper")
+    _add(recorded, results.claims, stem, records, "paper")
+    recorded.stale = set(recorded.measurements) if results.stale else set()
     return recorded
+
+
+def chapter_of(stem: str) -> str:
+    """Return the chapter of a page: its own name, or that of the lesson whose evidence it is.
+
+    >>> chapter_of("01_classical_cs_evidence")
+    '01_classical_cs'
+    """
+    return stem.removesuffix(EVIDENCE)
 
 
 def _outputs(notebook: Mapping[str, Any]) -> Iterator[Any]:
@@ -90,9 +82,7 @@ def _outputs(notebook: Mapping[str, Any]) -> Iterator[Any]:
                 yield json.loads(data) if isinstance(data, str) else data
 
 
-def _add(
-    recorded: Recorded, found: Iterable[Any], chapter: str, records: Records, profile: str | None
-) -> None:
+def _add(recorded: Recorded, found: Iterable[Any], stem: str, records: Records, profile: str | None) -> None:
     for data in found:
         claim_id = data.get("id") if isinstance(data, Mapping) else None
         claim = records.claims.get(str(claim_id))
@@ -104,7 +94,7 @@ def _add(
             )
         elif claim_id in recorded.measurements:
             recorded.problems.append(f"{recorded.where}: records {claim_id} more than once")
-        elif claim.chapter != chapter:
+        elif claim.chapter != chapter_of(stem):
             recorded.problems.append(
                 f"{recorded.where}: records {claim_id}, which belongs to {claim.chapter} ({claim.file})"
             )

@@ -156,11 +156,12 @@ def _claim(file: YamlFile, place: Place, record: dict[str, Any]) -> Claim | None
         file.line(place),
         **header,
         **{name: record[name] for name in (*same, "unpublished")},
-        **{name: record.get(name) for name in ("misprint", "again")},
         criterion=criterion,
         control=control,
         testable=testable,
         reason=reason,
+        misprint=record.get("misprint"),
+        again=record.get("again"),
         accepted=Accepted(**record["accepted"]),
         history=tuple(Change(**change) for change in record.get("history", [])),
     )

@@ -61,7 +61,7 @@ _QUANTITIES = {
 }
 _CONTROL = _record(
     {},
-    {name: _TEXT for name in ("variant", "expect", "criterion", "by_construction", "none")}
+    dict.fromkeys(("variant", "expect", "criterion", "by_construction", "none"), _TEXT)
     | {"spared": _QUANTITIES},
 )
 _CHANGE = _record({"date": _TEXT, "change": _TEXT, "why": _TEXT}, {"after_look": {"const": True}})

@@ -116,7 +116,9 @@ def decide(claim: Claim, measured: Measurement | None) -> Verdict:
     if measured is None:
         return Verdict("not run", ("nothing is recorded for it",))
     if claim.criterion is None:
-        return Verdict("measured", ("it is a measurement: it decides nothing",), profile, measurement=measured)
+        return Verdict(
+            "measured", ("it is a measurement: it decides nothing",), profile, measurement=measured
+        )
     word, reasons = _word(claim, claim.criterion, measured)
     half = double = None
     if claim.criterion.scalable:

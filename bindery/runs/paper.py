@@ -3,32 +3,27 @@
 from __future__ import annotations
 
 import argparse
+import os
 import subprocess
+from collections.abc import Mapping
 from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from bindery.claims.schema import CHAPTERS
+from bindery.claims.recorded import chapter_of
+from bindery.claims.records import read
 from bindery.page import notebooks, run_times
-from bindery.page.dependencies import paper_dependencies
+from bindery.page.dependencies import combined, paper_dependencies
 from bindery.page.execute import Progress
 from bindery.page.kernels import Job, Outcome, run_all
 from bindery.page.pages import build_page
 from bindery.root import BookError, require_root
 
-__all__ = ["add_arguments", "commit", "provenance", "run"]
+__all__ = ["add_arguments", "commit", "provenance", "replayed", "run"]
 
 
 def commit(root: Path) -> dict[str, Any]:
-    """Return the state of the repository that a run starts from.
-
-    Args:
-        root: The book's root.
-
-    Returns:
-        ``commit``, the full hash or ``None`` outside of a repository, and ``dirty``, whether a file that git
-        knows differs from it.
-    """
+    """Return the commit that a run starts from, and whether a file that git knows differs from it."""
     try:
         head = _git(root, "rev-parse", "HEAD")
         changed = _git(root, "status", "--porcelain", "--untracked-files=no")
@@ -49,17 +44,7 @@ def _device() -> str:
 
 
 def provenance(outcome: Outcome, sources: dict[str, str], state: dict[str, Any]) -> dict[str, Any]:
-    """Return where the numbers of a run came from.
-
-    Args:
-        outcome: A run that reached its end.
-        sources: What the numbers depend on, each with its digest, as they were when the run began.
-        state: The repository at that time, as ``commit`` returns it.
-
-    Returns:
-        ``commit``, ``dirty``, ``sources``, ``parameters`` (the seed among them), ``versions``, ``machine``,
-        ``device``, ``threads``, ``seconds``, ``cpu_seconds`` and ``peak_memory_mib``.
-    """
+    """Return where the numbers of a run came from: what it was made of, and what it took."""
     cpu, peak = outcome.cpu_seconds, outcome.peak_bytes
     return {
         **state,
@@ -75,45 +60,49 @@ def provenance(outcome: Outcome, sources: dict[str, str], state: dict[str, Any])
     }
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the arguments of the ``paper`` command.
+def replayed(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the provenance of a run that was replayed: its own, with today's sources, and the replay's."""
+    words = ("commit", "dirty", "versions", "machine", "device", "seconds", "cpu_seconds")
+    return {**old, "sources": new["sources"], "replay": {word: new[word] for word in words}}
 
-    Args:
-        parser: Its parser.
-    """
-    parser.add_argument("chapter", help="the chapter, such as 01_classical_cs or 01")
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments of the ``paper`` command."""
+    parser.add_argument("name", help="the notebook, such as 01_classical_cs_evidence")
     parser.add_argument("--seed", type=int, help="seed to use instead of the notebook's own")
     parser.add_argument(
-        "--threads", type=int, default=1, metavar="N", help="threads of the kernel (default: 1, as for pages)"
+        "--threads", type=int, default=1, metavar="N", help="threads of the kernel (default: 1)"
+    )
+    parser.add_argument(
+        "--replay",
+        action="store_true",
+        help="try one seed of each sweep, and renew the stamp where it agrees",
     )
 
 
 def run(args: argparse.Namespace) -> int:
-    """Run a chapter at the papers' scale and store its results.
-
-    Args:
-        args: The parsed command line.
-
-    Returns:
-        0 when the results are stored, 1 when the notebook failed.
-
-    Raises:
-        BookError: No page, or more than one, has that name; it is no chapter; or ``--threads`` is below 1.
-    """
+    """Run a chapter at the papers' scale and store its results; 1 when the notebook failed."""
     # Imported here: pages and `--help` need neither figures nor stored results.
-    from bindery.runs import results
+    from bindery.runs import kept, results, stored
 
     root = require_root()
     if args.threads < 1:
         raise BookError(f"--threads is {args.threads}; it must be at least 1")
-    (stem,) = notebooks.select(root, [args.chapter])
-    if stem not in CHAPTERS:
-        raise BookError(f"{stem} is no chapter of the claims; it has no results at the papers' scale")
+    (stem,) = notebooks.select(root, [args.name])
+    if chapter_of(stem) not in read(root).chapters:
+        raise BookError(f"{stem} is of no chapter of the claims; it has no results at the papers' scale")
+    before = stored.read(root, stem)
+    if args.replay and before is None:
+        raise BookError(f"results/{stem} holds nothing to replay; run it")
     notebook = notebooks.read(notebooks.notebook_path(root, stem))
     parameters = {**notebooks.default_parameters(notebook, f"notebooks/{stem}.ipynb"), "profile": "paper"}
     if args.seed is not None:
         parameters["seed"] = args.seed
     sources, state = paper_dependencies(root, stem), commit(root)
+    code = combined(sources)
+    os.environ[kept.RUN] = f"{stem} {code}"
+    if args.replay:
+        os.environ[kept.REPLAY] = "1"
     # Hours long, and compared with nothing to the byte: in whatever arithmetic is fastest here.
     job = Job(root, stem, parameters, args.threads, arithmetic="own")
     with closing(Progress(1 + len(notebooks.code_cells(notebook)))) as progress:
@@ -122,6 +111,12 @@ def run(args: argparse.Namespace) -> int:
     if outcome.executed is None:
         return 1
     page = build_page(outcome.source, outcome.executed, {"parameters": parameters})
-    results.store(page, stem, provenance(outcome, sources, state), root)
+    told, rows = provenance(outcome, sources, state), kept.finished(root, stem, code)
+    if args.replay and before is not None:
+        told = replayed(before.provenance, told)
+        files = (name for name in before.files if name.startswith(f"{stored.ROWS}/"))
+        rows = {Path(name).stem: (before.folder / name).read_bytes() for name in files}
+    results.store(page, stem, told, root, rows)
+    kept.forget(root, stem)
     print(f"stored in {root / 'results' / stem}")
     return 0

@@ -1,8 +1,8 @@
 """Stored results as they stand on the disk: written, read, and refused when they are not what was written.
 
-They are in ``results/<chapter>/``: ``paper.json`` and the figures' files. ``paper.json`` holds the digest of
-each of these files and of itself. What the benchmarks measured is in ``results/benchmarks/``, in the same
-form.
+They are in ``results/<page>/``: ``paper.json``, the figures' files, and under ``rows/`` those of the sweeps.
+``paper.json`` holds the digest of each of these files and of itself. What the benchmarks measured is in
+``results/benchmarks/``, in the same form.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -20,10 +20,11 @@ from bindery.figures.encoding import decode_csv
 from bindery.root import BENCHMARKS, BookError
 from bindery.runs.rowfile import from_text
 
-__all__ = ["FORMAT", "MANIFEST", "ResultsError", "Stored", "again", "digest", "read", "seal", "write"]
+__all__ = ["FORMAT", "MANIFEST", "ROWS", "ResultsError", "Stored", "again", "digest", "read", "seal", "write"]
 
 FORMAT = 1
 MANIFEST = "paper.json"
+ROWS = "rows"
 _PARTS = {
     "chapter": str,
     "claims": list,
@@ -50,6 +51,7 @@ class Stored:
         figures: Figure's name to its profile, seeds, columns, caption, alt text and files.
         provenance: Commit, digests of the sources, parameters, versions, device, seconds, peak memory.
         root: The root of the book that they are of.
+        files: Every file of theirs but the manifest, with its digest.
     """
 
     chapter: str
@@ -58,6 +60,7 @@ class Stored:
     figures: Mapping[str, Mapping[str, Any]]
     provenance: Mapping[str, Any]
     root: Path
+    files: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def folder(self) -> Path:
@@ -171,6 +174,7 @@ def write(root: Path, stem: str, fields: Mapping[str, Any], files: Mapping[str, 
     listed = _listed(path)
     folder.mkdir(parents=True, exist_ok=True)
     for name, content in {**files, path.name: manifest.encode()}.items():
+        (folder / name).parent.mkdir(exist_ok=True)
         draft = folder / f"{name}.tmp"
         draft.write_bytes(content)
         draft.replace(folder / name)
@@ -182,10 +186,15 @@ def write(root: Path, stem: str, fields: Mapping[str, Any], files: Mapping[str, 
 def _listed(manifest: Path) -> set[str]:
     """Return the files of an earlier run; a manifest that cannot be read lists none."""
     try:
-        fields = json.loads(manifest.read_text(encoding="utf-8"))
-        return {Path(name).name for figure in fields["figures"] for name in figure["files"]}
+        return set(_files(json.loads(manifest.read_text(encoding="utf-8"))))
     except (OSError, ValueError, KeyError, TypeError):
         return set()
+
+
+def _files(fields: Mapping[str, Any]) -> dict[str, str]:
+    """Return the files that a manifest lists, with their digests."""
+    found = {name: known for figure in fields["figures"] for name, known in figure["files"].items()}
+    return found | fields.get("rows", {})
 
 
 def read(root: Path, stem: str) -> Stored | None:
@@ -221,16 +230,16 @@ def read(root: Path, stem: str) -> Stored | None:
         raise ResultsError(f"{name} was edited: it does not match the digest that it holds; {remedy}")
     if fields["chapter"] != stem:
         raise ResultsError(f"{name} is of the chapter {fields['chapter']}, not of {stem}; {remedy}")
-    for figure in fields["figures"]:
-        for file, expected in figure["files"].items():
-            part = folder / file
-            if not part.is_file():
-                raise ResultsError(f"results/{stem}/{file} is missing, which {name} lists; {remedy}")
-            if digest(part.read_bytes()) != expected:
-                raise ResultsError(
-                    f"results/{stem}/{file} was edited or is of another run: it does not match the digest in "
-                    f"{name}; {remedy}"
-                )
+    files = _files(fields)
+    for file, expected in files.items():
+        part = folder / file
+        if not part.is_file():
+            raise ResultsError(f"results/{stem}/{file} is missing, which {name} lists; {remedy}")
+        if digest(part.read_bytes()) != expected:
+            raise ResultsError(
+                f"results/{stem}/{file} was edited or is of another run: it does not match the digest in "
+                f"{name}; {remedy}"
+            )
     return Stored(
         stem,
         tuple(fields["claims"]),
@@ -238,4 +247,5 @@ def read(root: Path, stem: str) -> Stored | None:
         {figure["name"]: figure for figure in fields["figures"]},
         fields["provenance"],
         root,
+        files,
     )

@@ -1,0 +1,133 @@
+"""What a page says of a claim: the numbers that it records, the keys for the prose, and one line to read."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from bindery.claims.intervals import Estimate, by_seed
+from bindery.claims.model import Claim
+from bindery.claims.records import read
+from bindery.claims.verdicts import Measurement, decide
+from bindery.emit import one_line, rounded
+from bindery.root import find_root
+
+__all__ = ["Datum", "statement"]
+
+# One value per seed, or what the functions of bindery.claims.intervals make.
+Datum = Any
+
+
+def statement(
+    claim_id: str,
+    quantities: Datum | Mapping[str, Datum],
+    control: Datum | Mapping[str, Datum] | None,
+    *,
+    profile: str,
+    seed: int,
+    unit: str,
+    note: str,
+) -> tuple[dict[str, Any], dict[str, Any], str]:
+    """Return the fields that a page records for a claim, the values for its prose by key, and a line."""
+    claim_id = one_line("claim_id", claim_id)
+    claim = _record(claim_id)
+    value, n = _estimates("quantities", quantities)
+    fields: dict[str, Any] = {"id": claim_id, "n": n, "unit": one_line("unit", unit)}
+    fields |= {"profile": profile, "seed": seed, "note": one_line("note", note, empty=True)}
+    fields |= dict(zip(("value", "low", "high"), value, strict=True))
+    broken = [None, None, None] if control is None else _estimates("control", control)[0]
+    fields |= dict(zip(("control_value", "control_low", "control_high"), broken, strict=True))
+    word = None if claim is None else _verdict(claim, fields)
+    keys = _keys(fields) | ({f"{claim_id}.verdict": word} if word else {})
+    return fields, keys, _line(fields, word)
+
+
+def _record(claim_id: str) -> Claim | None:
+    """Return the claim's record; None where the page is executed away from the book."""
+    root = find_root()
+    if root is None:
+        return None
+    records = read(root)
+    if claim_id in records.claims:
+        return records.claims[claim_id]
+    broken = [str(problem) for problem in records.problems if problem.id == claim_id]
+    if broken:
+        raise ValueError(f"claim_id was {claim_id!r}, whose record is not sound: {'; '.join(broken)}")
+    close = records.closest(claim_id)
+    hint = f"; did you mean {close!r} of {records.claims[close].file}?" if close else ""
+    raise ValueError(
+        f"claim_id was {claim_id!r}, of which no file of {root / 'claims'} has a sound record{hint}"
+    )
+
+
+def _verdict(claim: Claim, fields: Mapping[str, Any]) -> str:
+    """Return the verdict's word, after checking that what is recorded is what the claim's record asks for."""
+    demanded = claim.control.reason is None
+    if claim.testable and demanded != (fields["control_value"] is not None):
+        wanted = "must be measured" if demanded else f"must be None ({claim.control.reason})"
+        raise ValueError(f"control of {claim.id} {wanted}, by the record in {claim.file}:{claim.line}")
+    return decide(claim, Measurement.from_json(fields, claim)).word
+
+
+def _estimates(name: str, given: Any) -> tuple[list[Any], int]:
+    """Return value, low and high, each a number or a mapping of numbers, and the fewest units behind one."""
+    if not isinstance(given, Mapping):
+        one = _estimate(name, given)
+        return list(one), one.n
+    if not given:
+        raise ValueError(f"{name} was empty; it must have at least one quantity")
+    rows = {str(key): _estimate(f"{name} of {key}", datum) for key, datum in given.items()}
+    parts = [{key: row[part] for key, row in rows.items()} for part in range(3)]
+    return parts, min(row.n for row in rows.values())
+
+
+def _estimate(name: str, datum: Any) -> Estimate:
+    if not isinstance(datum, Estimate):
+        if np.ndim(datum) != 1:
+            raise TypeError(
+                f"{name} was {datum!r}; it must be one value per seed, or made by counts or exact"
+            )
+        try:
+            datum = by_seed(datum)
+        except ValueError as error:
+            raise ValueError(f"{name}: {error}") from None
+    value, low, high = (rounded(name, number) for number in datum)
+    return Estimate.of(value, low, high, datum.n)
+
+
+_SUFFIXES = {
+    "value": "",
+    "low": ".low",
+    "high": ".high",
+    "control_value": ".control",
+    "control_low": ".control-low",
+    "control_high": ".control-high",
+}
+
+
+def _keys(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the glue keys of a recorded claim with their values."""
+    keys: dict[str, Any] = {}
+    for name, suffix in _SUFFIXES.items():
+        if isinstance(fields[name], Mapping):
+            keys |= {f"{fields['id']}.{quantity}{suffix}": item for quantity, item in fields[name].items()}
+        elif fields[name] is not None:
+            keys[f"{fields['id']}{suffix}"] = fields[name]
+    return keys
+
+
+def _line(fields: Mapping[str, Any], word: str | None) -> str:
+    """Return the readable line: three digits, so that another machine's last digits do not change it."""
+    units = f"{fields['n']} {fields['unit']}{'s' if fields['n'] > 1 else ''}"
+    control = "" if fields["control_value"] is None else f"; control {_shown(fields, 'control_')}"
+    line = f"{fields['id']}: {_shown(fields, '')}{control}; {units}, {fields['profile']} profile"
+    return f"{line}: {word}" if word else line
+
+
+def _shown(fields: Mapping[str, Any], prefix: str) -> str:
+    value, low, high = (fields[prefix + part] for part in ("value", "low", "high"))
+    if not isinstance(value, Mapping):
+        return f"{value:.3g} [{low:.3g}, {high:.3g}]"
+    return ", ".join(f"{name} = {value[name]:.3g} [{low[name]:.3g}, {high[name]:.3g}]" for name in value)

@@ -1,0 +1,122 @@
+"""The rows of a paper run's sweeps: kept while it runs, stored with its results, and tried again by a replay.
+
+A run that was killed goes on from its rows. A replay computes one seed of each sweep again and takes the
+others from the stored rows: where the new ones agree, what changed since the run (a check, a comment, a
+name) changed no number, and the run is worth what it was.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import shutil
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from bindery.root import BookError, find_root
+from bindery.runs import stored
+from bindery.runs.rowfile import RowFile, Scalar
+from bindery.runs.sweep import Grid, Row, sweep
+
+__all__ = ["PARTS", "REPLAY", "RUN", "disagreements", "finished", "forget", "kept_sweep", "unfinished"]
+
+# Set for the kernel of a paper run: the page that it runs, and the digest of what its numbers depend on.
+RUN = "BOOK_RUN"
+# Set for that of a replay.
+REPLAY = "BOOK_REPLAY"
+# Git ignores it: rows of runs that have not reached their end.
+PARTS = "rows.part"
+# A row may differ by so much of its size, and by so much of the spread over seeds at its point.
+_RELATIVE, _OF_SPREAD = 1e-3, 0.1
+
+
+def unfinished(root: Path, stem: str, code: str) -> Path:
+    """Return where a run keeps its rows; after a change of its code it starts anew."""
+    return root / "results" / PARTS / f"{stem}-{code[:12]}"
+
+
+def finished(root: Path, stem: str, code: str) -> dict[str, bytes]:
+    """Return the rows of a run that has reached its end, by the sweep's name."""
+    return {file.stem: file.read_bytes() for file in sorted(unfinished(root, stem, code).glob("*.csv"))}
+
+
+def forget(root: Path, stem: str) -> None:
+    """Remove the rows of a notebook's runs, once they are stored with its results."""
+    for folder in (root / "results" / PARTS).glob(f"{stem}-*"):
+        shutil.rmtree(folder)
+
+
+def kept_sweep(
+    fn: Callable[..., Mapping[str, Any]], grid: Grid, seeds: Sequence[int], *, name: str, n_jobs: int = 1
+) -> list[Row]:
+    """Run a sweep of a paper run: resumed from its rows, or in a replay compared with those stored.
+
+    Raises:
+        ValueError: ``name`` is not a word.
+        BookError: In a replay: no rows are stored, or the new ones do not agree with them.
+    """
+    if not name.replace("-", "_").isidentifier():
+        raise ValueError(f"name is {name!r}; it must be a word such as 'phase-diagram'")
+    root, running = find_root(), os.environ.get(RUN, "")
+    if root is None or not running:
+        return sweep(fn, grid, seeds, n_jobs=n_jobs)
+    stem, _, code = running.partition(" ")
+    if not os.environ.get(REPLAY):
+        return sweep(fn, grid, seeds, n_jobs=n_jobs, store=unfinished(root, stem, code) / f"{name}.csv")
+    rows = _stored_rows(root, stem, name)
+    again = sweep(fn, grid, list(seeds)[:1], n_jobs=n_jobs)
+    wrong = disagreements(rows, again)
+    if wrong:
+        raise BookError(f"{name} does not give the stored rows: {'; '.join(wrong[:5])}; run it anew")
+    settings = list(again[0])[: list(again[0]).index("seed") + 1]
+    known = {tuple(row[key] for key in settings): row for row in rows}
+    wanted = [tuple((row | {"seed": int(seed)})[key] for key in settings) for row in again for seed in seeds]
+    missing = [point for point in wanted if point not in known]
+    if missing:
+        raise BookError(f"{name} asks for {missing[0]}, of which no row is stored; run it anew")
+    return [known[point] for point in wanted]
+
+
+def _stored_rows(root: Path, stem: str, name: str) -> list[dict[str, Scalar]]:
+    path = root / "results" / stem / stored.ROWS / f"{name}.csv"
+    if not path.is_file():
+        raise BookError(f"results/{stem} holds no rows of {name}; run it anew")
+    with path.open(encoding="utf-8") as file:
+        header = file.readline().strip().split(",")
+    keys = header[: header.index("seed") + 1]
+    with RowFile(path, keys) as kept:
+        return list(kept.rows.values())
+
+
+def disagreements(rows: Sequence[Mapping[str, Any]], again: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Say where rows that were computed again are not those that are stored, a phrase for each number.
+
+    A number agrees within a thousandth of its size, or a tenth of the spread over the seeds at its point:
+    another processor has other last digits, and descents that are not at rest carry them on.
+    """
+    names = list(again[0])
+    settings = names[: names.index("seed")]
+    found = []
+    for row in again:
+        same = [one for one in rows if all(one[key] == row[key] for key in settings)]
+        old = next((one for one in same if one["seed"] == row["seed"]), None)
+        where = ", ".join(f"{key} {row[key]}" for key in (*settings, "seed"))
+        if old is None or set(old) != set(row):
+            found.append(f"{where}: no such row is stored, or one with other columns")
+            continue
+        for key in names[len(settings) + 1 :]:
+            if not _close(row[key], old[key], [one[key] for one in same]):
+                found.append(f"{where}: {key} is {row[key]} and was {old[key]}")
+    return found
+
+
+def _close(new: Scalar, old: Scalar, all_seeds: Sequence[Scalar]) -> bool:
+    if isinstance(new, str) or isinstance(old, str) or new == old:
+        return new == old
+    if math.isnan(new) or math.isnan(old):
+        return math.isnan(new) and math.isnan(old)
+    numbers = [float(one) for one in all_seeds if not isinstance(one, str)]
+    mean = sum(numbers) / len(numbers)
+    spread = math.sqrt(sum((one - mean) ** 2 for one in numbers) / max(1, len(numbers) - 1))
+    return abs(new - old) <= _RELATIVE * abs(old) + _OF_SPREAD * spread
