@@ -11,7 +11,7 @@ from sphinx.application import Sphinx
 
 from bindery.claims.entries import Entry, Ledger
 from bindery.claims.model import Erratum
-from bindery.site.facts import chapter_number, measured_text, verdict
+from bindery.site.facts import chapter_number, measured_text, page_of, verdict
 from bindery.site.markup import BookDirective, Markup, element
 
 
@@ -55,7 +55,7 @@ class Errata(BookDirective):
         out = Markup(self).open("dl", class_="claim-facts")
         for name, text in (("printed", erratum.printed), ("corrected", erratum.corrected)):
             out.tag("dt", name).tag("dd", text, markup=True)
-        page = element("a", href=self.address(f"book/{erratum.page}.html#claim-{erratum.claim}"))
+        page = element("a", href=self.address(page_of(entry.record, self.env.found_docs)))
         out.html(f"<dt>counterexample</dt><dd>{page}chapter {chapter_number(erratum.page)}</a>: ")
         settled = entry.quick or entry.paper
         if settled is not None and settled.measurement is not None:

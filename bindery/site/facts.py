@@ -6,7 +6,9 @@ __all__ = [
     "chapter_number",
     "measured_text",
     "number",
+    "page_of",
     "sources",
+    "strength",
     "units",
     "verdict",
     "verdict_class",
@@ -17,15 +19,17 @@ __all__ = [
 
 import html
 import math
+from collections.abc import Container
 
 from bindery.claims.entries import Entry
-from bindery.claims.model import Claim
+from bindery.claims.model import Claim, Control
+from bindery.claims.recorded import EVIDENCE
 from bindery.claims.schema import VERDICTS
 from bindery.claims.verdicts import Measurement, Verdict
 from bindery.site.markup import Markup
 
 # A sign for each word, beside the word: nothing is said by a sign or a colour alone.
-SIGNS = dict(zip(VERDICTS, ("✓", "✓", "✗", "≈", "–", "○", "!"), strict=True))
+SIGNS = dict(zip(VERDICTS, ("✓", "✓", "✗", "≈", "▪", "↻", "–", "○", "!"), strict=True))
 
 # Between these a number is written without a power of ten.
 LARGEST_PLAIN, SMALLEST_PLAIN = 1e5, 1e-5
@@ -134,6 +138,34 @@ def sources(claim: Claim) -> str:
     return f"{claim.paper}, {claim.locus} ({STANDINGS[claim.standing]})"
 
 
+def page_of(claim: Claim, pages: Container[str]) -> str:
+    """Return the address of what settles a claim, from the site's root: its experiment, or its chapter's box.
+
+    Args:
+        claim: The claim's record.
+        pages: The names of the site's pages; empty text where none of them settles the claim.
+    """
+    evidence, lesson = f"book/{claim.chapter}{EVIDENCE}", f"book/{claim.chapter}"
+    if evidence in pages:
+        return f"{evidence}.html#evidence-{claim.id}"
+    return f"{lesson}.html#claim-{claim.id}" if lesson in pages else ""
+
+
+def strength(entry: Entry) -> list[str]:
+    """Say how firmly the deciding verdict stands, as HTML: its margin, other tolerances, other seeds.
+
+    Args:
+        entry: The claim with its verdicts.
+    """
+    deciding, said = entry.deciding, []
+    if deciding.margin is not None and math.isfinite(deciding.margin):
+        said.append(f"margin {deciding.margin:.1f} half-widths".replace("-", "−"))
+    tolerances = (("half the tolerance", deciding.half), ("double the tolerance", deciding.double))
+    said += [f"{name}: {word}" for name, word in tolerances if word]
+    said += [f"seed {seed}: {word}" for seed, word in entry.seeds.items()]
+    return [html.escape(line) for line in said]
+
+
 def write_facts(out: Markup, entry: Entry) -> None:
     """Write how a claim is tested as a description list: quantities, rule, control, what is missing.
 
@@ -141,8 +173,9 @@ def write_facts(out: Markup, entry: Entry) -> None:
         out: Where to.
         entry: The claim with its verdicts.
     """
-    claim, control = entry.record, entry.record.control
+    claim = entry.record
     out.open("dl", class_="claim-facts")
+    _fact(out, "claim", claim.claim)
     out.tag("dt", "measured")
     for name, text in claim.quantity.items():
         out.html(f"<dd><code>{html.escape(name)}</code>: ").text(text).close("dd")
@@ -150,21 +183,35 @@ def write_facts(out: Markup, entry: Entry) -> None:
         out.html(f"<dt>criterion</dt><dd><code>{html.escape(claim.criterion.text)}</code></dd>")
     if claim.tolerance is not None:
         _fact(out, "tolerance", claim.tolerance)
-    if control.reason is not None:
-        _fact(out, "control", f"none: {control.reason}")
-    else:
-        out.html("<dt>control</dt><dd>").text(f"{control.variant}; {control.expect}")
-        if control.criterion is not None:
-            out.html(f" (<code>{html.escape(control.criterion.text)}</code>)")
-        out.close("dd")
-    _fact(out, "decided by", f"the {claim.profile} profile")
+    _write_control(out, claim.control)
     for reason in entry.deciding.reasons:
-        _fact(out, "verdict", reason, markup=False)
+        _fact(out, "verdict", reason, markup=entry.record.again is not None)
+    if strength(entry):
+        out.html(f"<dt>how firmly</dt><dd>{'; '.join(strength(entry))}</dd>")
     if claim.unpublished is not None:
         _fact(out, "unpublished", claim.unpublished)
+    dated = (("criterion", entry.commits.criterion), ("first value", entry.commits.value))
+    written = [f"{name} <code>{commit}</code>" for name, commit in dated if commit]
+    if written:
+        out.html(f"<dt>commits</dt><dd>{', '.join(written)}</dd>")
     for change in claim.history:
-        _fact(out, f"changed {change.date}", f"{change.change}: {change.why}")
+        look = " after a look" if change.after_look else ""
+        _fact(out, f"changed {change.date}{look}", f"{change.change}: {change.why}")
     out.close("dl")
+
+
+def _write_control(out: Markup, control: Control) -> None:
+    if control.reason is not None:
+        _fact(out, "control", f"none: {control.reason}")
+        return
+    out.html("<dt>control</dt><dd>").text(f"{control.variant}; {control.expect}")
+    if control.criterion is not None:
+        out.html(f" (<code>{html.escape(control.criterion.text)}</code>)")
+    out.close("dd")
+    if control.by_construction is not None:
+        _fact(out, "by construction", control.by_construction)
+    for name, reason in control.spared.items():
+        out.html(f"<dt>not exercised</dt><dd><code>{html.escape(name)}</code>: ").text(reason).close("dd")
 
 
 def _fact(out: Markup, name: str, text: str, *, markup: bool = True) -> None:

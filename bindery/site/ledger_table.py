@@ -10,14 +10,23 @@ from docutils import nodes
 from sphinx.application import Sphinx
 
 from bindery.claims.entries import Entry
-from bindery.claims.schema import VERDICTS
-from bindery.site.facts import chapter_number, measured_text, sources, units, verdict, write_facts
+from bindery.claims.schema import THEOREM, VERDICTS
+from bindery.site.facts import (
+    chapter_number,
+    measured_text,
+    page_of,
+    sources,
+    strength,
+    units,
+    verdict,
+    write_facts,
+)
 from bindery.site.markup import BookDirective, Markup, element
 
 # Each column's name, and what the script sorts it by: text, numbers, or not at all.
 COLUMNS = {
     "Id": "text",
-    "Claim": None,
+    "Proposition": None,
     "Chapter": "number",
     "Measured": None,
     "Quick": "number",
@@ -47,23 +56,30 @@ class LedgerTable(BookDirective):
     def _row(self, out: Markup, entry: Entry) -> None:
         claim = entry.record
         chapter = chapter_number(claim.chapter)
-        out.open("tr", id=claim.id, role="row", data_verdict=entry.deciding.word, data_chapter=str(chapter))
+        marks = {
+            "data_verdict": entry.deciding.word,
+            "data_chapter": str(chapter),
+            "data_counted": entry.group,
+        }
+        out.open("tr", id=claim.id, role="row", **marks)
         link = element("a", href=f"#{claim.id}")
         out.html(f'<th scope="row" role="rowheader" data-key="{claim.id}">{link}{claim.id}</a></th>')
-        out.html(f"{_cell('Claim')}<p>").text(claim.claim).html("</p>")
+        out.html(f"{_cell('Proposition')}<p>").text(claim.proposition).html("</p>")
         out.html('<span class="aside">').text(sources(claim)).html("</span>")
+        if claim.kind == THEOREM:
+            out.tag("span", "theorem check: it tests the code", class_="aside")
+        if claim.after_look:
+            out.tag("span", "changed after a look", class_="aside look")
         out.html("<details><summary>How it is tested</summary>")
         write_facts(out, entry)
         out.html("</details></td>")
-        page = f"book/{claim.chapter}"
         out.html(_cell("Chapter", chapter))
-        if page in self.env.found_docs:
-            out.tag("a", str(chapter), href=self.address(f"{page}.html#claim-{claim.id}")).close("td")
+        page = page_of(claim, self.env.found_docs)
+        if page:
+            out.tag("a", str(chapter), href=self.address(page)).close("td")
         else:
             out.plain(str(chapter)).close("td")
-        shown = entry.deciding.measurement or next(
-            (settled.measurement for settled in (entry.quick, entry.paper) if settled is not None), None
-        )
+        shown = entry.deciding.measurement
         out.html(_cell("Measured")).html("<br>".join(measured_text(shown)) if shown else "–")
         if shown is not None:
             out.tag("span", f"{shown.profile}, {units(shown)}", class_="aside")
@@ -84,14 +100,11 @@ def verdict_cell(entry: Entry, profile: str) -> str:
         profile: ``"quick"`` or ``"paper"``.
     """
     settled = entry.quick if profile == "quick" else entry.paper
-    decides = entry.record.profile == profile
-    shown = entry.deciding if settled is None and decides else settled
+    neither = entry.quick is None and entry.paper is None
+    shown = entry.deciding if neither and profile == "quick" else settled
     # Verdicts sort in the order in which they are defined; a profile that was not run comes last.
     key = len(VERDICTS) if shown is None else VERDICTS.index(shown.word)
-    asides = []
-    if decides:
-        tolerances = (("half", entry.half), ("double", entry.double))
-        asides = ["decides", *(f"{name} tolerance: {verdict(word)}" for name, word in tolerances if word)]
+    asides = ["decides", *strength(entry)] if settled is not None and settled is entry.deciding else []
     if profile == "paper" and entry.stale:
         asides.append("stale")
     written = "".join(f'<span class="aside">{text}</span>' for text in asides)

@@ -1,4 +1,4 @@
-// The ledger's table: buttons to sort by, a text filter, two choices. The table is complete without this script.
+// The ledger's table: buttons to sort by, a text filter, three choices. The table is complete without this script.
 "use strict";
 
 (() => {
@@ -63,6 +63,7 @@
   field("Text", search);
   const verdict = choice("Verdict", different("verdict").sort());
   const chapter = choice("Chapter", different("chapter"));
+  const counted = choice("Counted among", different("counted"));
   const count = document.createElement("output");
   tools.append(count);
 
@@ -73,20 +74,22 @@
       row.hidden = !(
         (!verdict.value || row.dataset.verdict === verdict.value) &&
         (!chapter.value || row.dataset.chapter === chapter.value) &&
+        (!counted.value || row.dataset.counted === counted.value) &&
         words.every((word) => texts.get(row).includes(word))
       );
       shown += row.hidden ? 0 : 1;
     }
     count.textContent = `${shown} of ${rows.length} claims`;
   };
-  [search, verdict, chapter].forEach((control) => control.addEventListener("input", filter));
+  [search, verdict, chapter, counted].forEach((control) => control.addEventListener("input", filter));
 
-  // A link may ask for a verdict or a chapter: ledger.html?verdict=contradicted
+  // A link may ask for any of them: ledger.html?verdict=contradicted
   const asked = new URLSearchParams(window.location.search);
   verdict.value = asked.get("verdict") ?? "";
   chapter.value = asked.get("chapter") ?? "";
+  counted.value = asked.get("counted") ?? "";
   search.value = asked.get("text") ?? "";
-  for (const select of [verdict, chapter]) if (select.selectedIndex < 0) select.value = "";
+  for (const select of [verdict, chapter, counted]) if (select.selectedIndex < 0) select.value = "";
   table.before(tools);
   filter();
 
