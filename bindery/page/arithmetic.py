@@ -16,12 +16,13 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from bindery.root import BookError, require_root
+from bindery.root import BookError, replace, require_root
 
 __all__ = [
     "CHOICE",
     "VARIABLES",
     "add_arguments",
+    "applied",
     "differing",
     "fingerprint",
     "run",
@@ -49,20 +50,10 @@ _STORED = "results/fingerprint.json"
 
 
 def variables(choice: str = "book") -> dict[str, str | None]:
-    """Return the variables of an arithmetic, to be set before numpy and torch are imported.
+    """Return an arithmetic's variables, set before numpy and torch are imported, or unset if ``None``.
 
-    Args:
-        choice: ``"book"``; ``"own"`` for what the libraries choose here; or settings that differ from the
-            book's, ``"NAME=value;NAME="``, of which an empty one leaves the library its choice.
-
-    Returns:
-        Name to value, or to ``None`` where the variable must not be set.
-
-    Raises:
-        BookError: ``choice`` is none of these.
-
-    >>> variables("own")["MKL_CBWR"] is None
-    True
+    The choice is ``"book"``; ``"own"`` for what the libraries choose here; or settings that differ from the
+    book's, ``"NAME=value;NAME="``, of which an empty one leaves the library its choice.
     """
     chosen: dict[str, str | None] = dict.fromkeys(VARIABLES)
     if choice == "own" or not _has_avx2():
@@ -80,23 +71,14 @@ def variables(choice: str = "book") -> dict[str, str | None]:
 
 
 def wished(environment: Mapping[str, str]) -> str:
-    """Return the arithmetic that whoever started this process wishes for its tests.
+    """Return the arithmetic that whoever started this process, in this environment, wishes for its tests.
 
-    Args:
-        environment: The process's variables. One of ``VARIABLES`` that is set there, were it to nothing,
-            takes the place of the book's value.
-
-    >>> wished({"MKL_CBWR": "", "HOME": "/root"}), wished({}), wished({"BOOK_ARITHMETIC": "own"})
-    ('MKL_CBWR=', 'book', 'own')
+    One of ``VARIABLES`` that is set there, were it to nothing, takes the place of the book's value.
     """
     if CHOICE in environment:
         return environment[CHOICE]
-    own = (
-        f"{name}={environment[name]}"
-        for name, value in VARIABLES.items()
-        if environment.get(name, value) != value
-    )
-    return ";".join(own) or "book"
+    others = (name for name, value in VARIABLES.items() if environment.get(name, value) != value)
+    return ";".join(f"{name}={environment[name]}" for name in others) or "book"
 
 
 def _has_avx2() -> bool:
@@ -109,22 +91,16 @@ def _has_avx2() -> bool:
         return False
 
 
+def applied(environment: Mapping[str, str | None]) -> dict[str, str]:
+    """Return this process's variables with some of them set, or removed where the value is ``None``."""
+    return {name: value for name, value in {**os.environ, **environment}.items() if value is not None}
+
+
 def fingerprint(environment: Mapping[str, str | None]) -> dict[str, str]:
-    """Return what the libraries compute in an environment, digested by part, in a process of its own.
-
-    Args:
-        environment: Variables to set, or to remove where the value is ``None``.
-
-    Returns:
-        Part, such as ``"products in float64"``, to digest.
-
-    Raises:
-        BookError: The libraries cannot be run.
-    """
-    kept = {name: value for name, value in os.environ.items() if name not in environment}
+    """Return what the libraries compute in an environment, part to digest, in a process of its own."""
     done = subprocess.run(
         [sys.executable, "-P", "-m", "bindery.page.fingerprint"],
-        env=kept | {name: value for name, value in environment.items() if value is not None},
+        env=applied(environment),
         capture_output=True,
         text=True,
         check=False,
@@ -135,17 +111,7 @@ def fingerprint(environment: Mapping[str, str | None]) -> dict[str, str]:
 
 
 def stored(root: Path) -> dict[str, str]:
-    """Return the fingerprint of the arithmetic that the committed pages were made in.
-
-    Args:
-        root: The book's root.
-
-    Returns:
-        Part to digest; empty where none is stored.
-
-    Raises:
-        BookError: The file is torn.
-    """
+    """Return the fingerprint of the arithmetic that the pages were made in; empty where none is stored."""
     file = root / _STORED
     try:
         return dict(json.loads(file.read_text(encoding="utf-8"))) if file.is_file() else {}
@@ -154,60 +120,31 @@ def stored(root: Path) -> dict[str, str]:
 
 
 def differing(root: Path, environment: Mapping[str, str | None]) -> list[str]:
-    """Return in which parts an environment's arithmetic is not that of the pages.
-
-    Args:
-        root: The book's root.
-        environment: As for ``fingerprint``.
-
-    Returns:
-        The parts, sorted; empty where pages must have the same bytes.
-
-    Raises:
-        BookError: The libraries cannot be run, or what is stored is torn.
-    """
+    """Return in which parts an environment's arithmetic is not that of the pages."""
     then, now = stored(root), fingerprint(environment)
     return sorted(part for part in then.keys() | now.keys() if then.get(part) != now.get(part))
 
 
 def sentence(parts: list[str]) -> str:
-    """Say what follows from the parts that differ.
-
-    Args:
-        parts: What ``differing`` returned.
-
-    >>> sentence([])
-    "the fingerprint is the book's: pages must have the same bytes"
-    """
+    """Say what follows from the parts that differ."""
     if not parts:
         return "the fingerprint is the book's: pages must have the same bytes"
     return f"elsewhere, by the fingerprint of {', '.join(parts)}: numbers must agree to their tolerance"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the arguments of the ``arithmetic`` command.
-
-    Args:
-        parser: Its parser.
-    """
+    """Declare the arguments of the ``arithmetic`` command."""
     parser.add_argument("--store", action="store_true", help="take this machine's as that of the pages")
 
 
 def run(args: argparse.Namespace) -> int:
-    """Say whether this machine computes as the pages were computed, or store that it does.
-
-    Args:
-        args: The parsed command line.
-
-    Returns:
-        0.
-    """
+    """Say whether this machine computes as the pages were computed, or store that it does."""
     # Here, because the environment of the kernels is made of this module's variables.
     from bindery.page.kernels import environment
 
     root = require_root()
     if args.store:
-        table = json.dumps(fingerprint(environment(root)), indent=1, sort_keys=True) + "\n"
-        (root / _STORED).write_text(table, encoding="utf-8", newline="\n")
+        found = fingerprint(environment(root))
+        replace(root / _STORED, json.dumps(found, indent=1, sort_keys=True) + "\n")
     print(sentence(differing(root, environment(root))))
     return 0

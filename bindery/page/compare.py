@@ -55,15 +55,7 @@ _PATH = re.compile(r'( (?:d|points)=")([^"]*)"')
 
 
 def differences(ours: Iterable[Output], theirs: Iterable[Output]) -> list[str]:
-    """Say where a cell's outputs of another execution are not those of its page, but for rounding.
-
-    Args:
-        ours: What the page holds.
-        theirs: What the execution gave, in the same order.
-
-    Returns:
-        One sentence per difference; empty where the two agree.
-    """
+    """Say where a cell's outputs of another execution are not those of its page, but for rounding."""
     mine, new = list(ours), list(theirs)
     if [(kind, name) for kind, _, name in mine] != [(kind, name) for kind, _, name in new]:
         return [f"the page has the outputs {_listed(mine)}, the execution {_listed(new)}"]
@@ -95,13 +87,7 @@ def _listed(outputs: Iterable[Output]) -> str:
 
 
 def value_differences(name: str, values: Mapping[str, str], text: str) -> Iterator[str]:
-    """Yield how a bound value differs from what another execution gave.
-
-    Args:
-        name: Its key.
-        values: All values of the page's cell, as their texts; the ends of an interval stand beside its value.
-        text: What the execution gave.
-    """
+    """Yield how a bound value differs from what another execution gave."""
     old = values[name]
     found = _ENDS.search(name)
     base = name[: found.start()] if found else name
@@ -145,15 +131,7 @@ def _by_quantity(held: Any) -> dict[str, float]:
 
 
 def figure_differences(ours: Bundle, theirs: Bundle) -> list[str]:
-    """Say where the numbers that a figure was drawn from differ by more than can be seen.
-
-    Args:
-        ours: What the page holds.
-        theirs: What the execution gave.
-
-    Returns:
-        One sentence per difference, naming figure, column and row, at most five and their count.
-    """
+    """Say where the numbers that a figure was drawn from differ by more than can be seen."""
     name = ours.name
     for field in ("name", "profile", "seeds", "columns"):
         mine, new = getattr(ours, field), getattr(theirs, field)
@@ -209,15 +187,7 @@ def _arrays(stored: Bundle, other: Bundle) -> Iterator[str]:
 
 
 def picture_differences(ours: str, theirs: str) -> list[str]:
-    """Say where two pictures differ by more than the width of a line.
-
-    Args:
-        ours: The page's picture, SVG.
-        theirs: The execution's.
-
-    Returns:
-        At most one sentence.
-    """
+    """Say where two pictures differ by more than the width of a line."""
     mine, new = (_PATH.sub(_outline, _MADE.sub("#", picture)) for picture in (ours, theirs))
     if _NUMBER.sub("#", mine) != _NUMBER.sub("#", new):
         return ["the execution draws other elements, or writes other words, than the page"]
@@ -227,15 +197,7 @@ def picture_differences(ours: str, theirs: str) -> list[str]:
 
 
 def word_differences(ours: str, theirs: str) -> list[str]:
-    """Say whether two pictures whose numbers may move, those of their axes too, bear other words.
-
-    Args:
-        ours: The page's picture, SVG.
-        theirs: The execution's.
-
-    Returns:
-        At most one sentence.
-    """
+    """Say whether two pictures whose numbers may move, those of their axes too, bear other words."""
     mine, new = ({word for word in _WORDS.findall(one) if not _TICK.search(word)} for one in (ours, theirs))
     return (
         [] if mine == new else [f"the execution writes {sorted(new - mine)}, the page {sorted(mine - new)}"]

@@ -25,50 +25,28 @@ __all__ = ["Progress", "add_arguments", "add_workers", "execute", "run"]
 
 
 class Progress:
-    """Shows how far a run is: a bar over all cells on a terminal, one line per notebook elsewhere.
-
-    Args:
-        cells: Number of cells of all notebooks together.
-        stream: Where to; by default standard error.
-    """
+    """Shows how far a run is: a bar over all cells on a terminal, one line per notebook elsewhere."""
 
     def __init__(self, cells: int, stream: TextIO | None = None) -> None:
         self._stream = stream or sys.stderr
         self._bar = tqdm(
             total=cells, unit="cell", leave=False, file=self._stream, disable=not self._stream.isatty()
         )
+        self.close = self._bar.close
 
     def cell(self, job: Job) -> None:
-        """Count one executed cell.
-
-        Args:
-            job: The notebook that it belongs to.
-        """
+        """Count one executed cell."""
         self._bar.set_description(job.stem, refresh=False)
         self._bar.update()
 
     def say(self, line: str) -> None:
-        """Show a line above the bar.
-
-        Args:
-            line: The line.
-        """
+        """Show a line above the bar."""
         self._bar.write(line, file=self._stream)
 
     def done(self, outcome: Outcome) -> None:
-        """Show what became of a notebook.
-
-        Args:
-            outcome: The notebook's outcome.
-        """
-        if outcome.failure:
-            self.say(f"{outcome.job.stem} failed: {outcome.failure}")
-        else:
-            self.say(f"{outcome.job.stem} executed in {outcome.seconds:.1f} s")
-
-    def close(self) -> None:
-        """Remove the bar."""
-        self._bar.close()
+        """Show what became of a notebook."""
+        how = f"failed: {outcome.failure}" if outcome.failure else f"executed in {outcome.seconds:.1f} s"
+        self.say(f"{outcome.job.stem} {how}")
 
 
 def execute(
@@ -78,41 +56,29 @@ def execute(
     parameters: Mapping[str, Any] | None = None,
     workers: int = 1,
     stream: TextIO | None = None,
+    sources: Sources | None = None,
 ) -> list[Outcome]:
-    """Execute notebooks into pages.
+    """Execute notebooks into pages, which have the same bytes with any number of workers.
 
     A page is replaced when its notebook has run to its end, and not before; a notebook that fails leaves its
-    old page as it is and does not stop the others.
-
-    Args:
-        root: The book's root.
-        stems: The notebooks' names without their ending.
-        parameters: Parameters that differ from those that the notebooks set.
-        workers: How many run at once; the pages have the same bytes with any number.
-        stream: Where progress is shown; by default standard error.
-
-    Returns:
-        One outcome per notebook, in the order in which they ended.
-
-    Raises:
-        ValueError: ``workers`` is less than 1.
-        BookError: A notebook or a module cannot be read.
+    old page as it is and does not stop the others. Outcomes come in the order in which they ended.
     """
-    sources = Sources(root)
+    sources = sources or Sources(root)
     jobs, carried = [], {}
     for stem in stems:
-        source = notebooks.read(notebooks.notebook_path(root, stem))
-        wanted = {**notebooks.default_parameters(source, f"notebooks/{stem}.ipynb"), **(parameters or {})}
-        jobs.append(Job(root, stem, wanted))
+        wanted = freshness.wanted(sources, stem, parameters or {})
+        jobs.append(Job(root, stem, wanted, source=sources.notebook(stem)))
         # Read before the run: what is edited meanwhile makes the page stale.
         depends = page_dependencies(root, stem, sources)
         carried[stem] = {"dependencies": depends, "digest": combined(depends), "parameters": wanted}
     outcomes = []
     unit = seconds_of_a_unit(environment(root), min(workers, len(jobs))) if jobs else 1.0
+    # The injected cells count, too.
+    cells = sum(1 + len(notebooks.code_cells(sources.notebook(stem))) for stem in stems)
     try:
         # An interrupted run closes them, and its kernels are stopped.
         with (
-            closing(Progress(_cell_count(root, stems), stream)) as progress,
+            closing(Progress(cells, stream)) as progress,
             closing(run_all(jobs, workers, on_cell=progress.cell)) as running,
         ):
             for outcome in running:
@@ -125,12 +91,6 @@ def execute(
     finally:
         _record_times(root, outcomes, unit)
     return outcomes
-
-
-def _cell_count(root: Path, stems: Iterable[str]) -> int:
-    """Return the number of code cells of some notebooks, the injected ones included."""
-    found = (notebooks.read(notebooks.notebook_path(root, stem)) for stem in stems)
-    return sum(1 + len(notebooks.code_cells(notebook)) for notebook in found)
 
 
 def _record_times(root: Path, outcomes: Iterable[Outcome], unit: float) -> None:
@@ -161,11 +121,7 @@ def _change_me(executed: NotebookNode, unit: float) -> float | None:
 
 
 def add_workers(parser: argparse.ArgumentParser) -> None:
-    """Declare ``--workers``.
-
-    Args:
-        parser: A parser of a command that runs notebooks.
-    """
+    """Declare ``--workers``, for a command that runs notebooks."""
     parser.add_argument(
         "--workers",
         type=_positive,
@@ -183,11 +139,7 @@ def _positive(text: str) -> int:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the arguments of the ``execute`` command.
-
-    Args:
-        parser: Its parser.
-    """
+    """Declare the arguments of the ``execute`` command."""
     parser.add_argument("names", nargs="*", help="notebooks, such as 01_classical_cs or 01 (default: all)")
     add_workers(parser)
     parser.add_argument("--all", action="store_true", help="execute also what is fresh")
@@ -196,28 +148,22 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Execute the notebooks whose pages are stale, or all that were named.
-
-    Args:
-        args: The parsed command line.
-
-    Returns:
-        0 when every notebook ran to its end, else 1.
-    """
+    """Execute the notebooks, all or those named, whose pages are stale; the status is 1 when one failed."""
     root = require_root()
     given = {"profile": args.profile, "seed": args.seed}
     parameters = {key: value for key, value in given.items() if value is not None}
     chosen = notebooks.select(root, args.names)
     if not chosen:
         raise BookError("there are no notebooks: notebooks/ holds no .ipynb file")
-    why = freshness.stale(root, chosen, parameters)
+    sources = Sources(root)
+    why = freshness.stale(root, chosen, parameters, sources)
     todo = [stem for stem in chosen if args.all or stem in why]
     if not todo:
         print("every page is fresh" if not args.names else f"fresh already: {', '.join(chosen)}")
         return 0
     for stem in todo:
         print(f"{stem}: {'; '.join(why.get(stem, ['asked for']))}", flush=True)
-    outcomes = execute(root, todo, parameters=parameters, workers=args.workers)
+    outcomes = execute(root, todo, parameters=parameters, workers=args.workers, sources=sources)
     if arithmetic.stored(root) and (parts := arithmetic.differing(root, environment(root))):
         print(f"{arithmetic.sentence(parts)}; to the byte these pages are this machine's only")
     return int(any(outcome.failure for outcome in outcomes))

@@ -24,18 +24,9 @@ __all__ = ["Failure", "Job", "Outcome", "environment", "run_all"]
 
 
 def environment(root: Path, threads: int = 1, arithmetic: str = "book") -> dict[str, str | None]:
-    """Return the variables that every kernel of the book runs under, and every test.
+    """Return the variables that every kernel and test runs under; ``None`` is one that must not be set.
 
-    Args:
-        root: The book's root; the page imports ``gsl_utils`` from there, whatever else is installed.
-        threads: Threads of one kernel.
-        arithmetic: As for ``bindery.page.arithmetic.variables``.
-
-    Returns:
-        Name to value, or to ``None`` where the variable must not be set.
-
-    Raises:
-        BookError: There is no such arithmetic.
+    A page imports the book's packages from its root, whatever else is installed.
     """
     matplotlib = importlib.util.find_spec("matplotlib")
     folders = matplotlib.submodule_search_locations if matplotlib is not None else None
@@ -57,33 +48,20 @@ def environment(root: Path, threads: int = 1, arithmetic: str = "book") -> dict[
 
 @dataclass(frozen=True)
 class Job:
-    """A notebook to run.
-
-    Args:
-        root: The book's root; the kernel's working directory is ``book/`` in it.
-        stem: The notebook's name without its ending.
-        parameters: What is injected after the ``parameters`` cell.
-        threads: Threads of the kernel.
-        arithmetic: As for ``bindery.page.arithmetic.variables``: pages have the book's.
-    """
+    """A notebook to run with these parameters; without its source it is read from its file."""
 
     root: Path
     stem: str
     parameters: Mapping[str, Any]
     threads: int = 1
+    # As for `bindery.page.arithmetic.variables`: pages have the book's.
     arithmetic: str = "book"
+    source: NotebookNode | None = None
 
 
 @dataclass(frozen=True)
 class Failure:
-    """Why a notebook did not run to its end.
-
-    Args:
-        cell: The cell, counted from 1 in the notebook; 0 where no cell was reached.
-        line: The cell's first line of code.
-        error: The error in one line.
-        traceback: The end of the traceback.
-    """
+    """Why a notebook did not run to its end, and in which cell, counted from 1; 0 where none was reached."""
 
     cell: int
     line: str
@@ -97,17 +75,7 @@ class Failure:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of a job.
-
-    Args:
-        job: The job.
-        source: The notebook as it was read for this run.
-        executed: The executed notebook, or ``None`` where it failed.
-        failure: Why it failed, or ``None``.
-        seconds: Wall time.
-        cpu_seconds: Processor time of the kernel, or ``None`` where the system does not tell.
-        peak_bytes: Largest resident memory of the kernel, or ``None`` as above.
-    """
+    """What became of a job: an executed notebook or a failure, and what its kernel took, if that is known."""
 
     job: Job
     source: NotebookNode
@@ -123,21 +91,11 @@ def run_all(
 ) -> Generator[Outcome, None, None]:
     """Run notebooks and yield each outcome as it comes; one that fails does not stop the others.
 
-    Args:
-        jobs: The notebooks.
-        workers: How many run at once, at least 1.
-        on_cell: Called from another thread after each cell that was executed.
-
-    Yields:
-        One outcome per job.
-
-    Raises:
-        ValueError: ``workers`` is less than 1.
-        BookError: A notebook cannot be read.
+    ``on_cell`` is called from another thread after each cell that was executed.
     """
     if workers < 1:
         raise ValueError(f"workers is {workers}; it must be at least 1")
-    sources = [notebooks.read(notebooks.notebook_path(job.root, job.stem)) for job in jobs]
+    sources = [job.source or notebooks.read(notebooks.notebook_path(job.root, job.stem)) for job in jobs]
     live: set[subprocess.Popen[str]] = set()
     with ThreadPoolExecutor(workers) as pool:
         waiting = [
@@ -163,15 +121,13 @@ def _run(
         order, result = Path(scratch, "job.json"), Path(scratch, "outcome.json")
         folder = job.root / "book"
         folder.mkdir(exist_ok=True)
-        wanted: dict[str, Any] = {
-            "notebook": nbformat.writes(source),
+        # An IPython profile of its own: start-up files of the machine's user must not reach the page.
+        variables = {**environment(job.root, job.threads, job.arithmetic), "IPYTHONDIR": scratch}
+        wanted = {
+            "notebook": nbformat.v4.writes(source),
             "parameters": dict(job.parameters),
             "folder": str(folder),
-            # An IPython profile of its own: start-up files of the machine's user must not reach the page.
-            "environment": {
-                **environment(job.root, job.threads, job.arithmetic),
-                "IPYTHONDIR": scratch,
-            },
+            "environment": variables,
         }
         order.write_text(json.dumps(wanted), encoding="utf-8")
         # The machinery that runs the book may be another than the package that the book's pages import.
@@ -196,20 +152,9 @@ def _run(
             live.discard(process)
         if process.returncode or not result.is_file():
             tail = complaints.result().strip().splitlines()[-12:]
-            why = Failure(
-                0, "", f"the process that ran it ended with status {process.returncode}", tuple(tail)
-            )
-            return Outcome(job, source, None, why)
-        return _outcome(job, source, json.loads(result.read_text(encoding="utf-8")))
-
-
-def _outcome(job: Job, source: NotebookNode, raw: dict[str, Any]) -> Outcome:
-    failed, text = raw["failure"], raw["notebook"]
-    failure = None
-    if failed:
-        lines = [line for line in failed["source"].splitlines() if line.strip()]
-        failure = Failure(
-            failed["cell"], lines[0] if lines else "", failed["error"], tuple(failed["traceback"])
-        )
-    executed = nbformat.v4.reads(text) if text else None
-    return Outcome(job, source, executed, failure, raw["seconds"], raw["cpu_seconds"], raw["peak_bytes"])
+            why = f"the process that ran it ended with status {process.returncode}"
+            return Outcome(job, source, None, Failure(0, "", why, tuple(tail)))
+        raw = json.loads(result.read_text(encoding="utf-8"))
+    text, failed = raw.pop("notebook"), raw.pop("failure")
+    failure = Failure(**{**failed, "traceback": tuple(failed["traceback"])}) if failed else None
+    return Outcome(job, source, nbformat.v4.reads(text) if text else None, failure, **raw)

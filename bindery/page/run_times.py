@@ -84,7 +84,7 @@ def read(root: Path) -> dict[str, RunTime]:
 
 
 def record(root: Path, runs: Mapping[str, RunTime]) -> None:
-    """Write down the runs of some pages; those of other notebooks stay, those of notebooks that are gone go."""
+    """Write down the runs of some pages; those of other notebooks stay, of notebooks that are gone go."""
     table = {
         stem: asdict(run)
         for stem, run in {**read(root), **runs}.items()

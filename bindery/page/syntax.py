@@ -41,7 +41,8 @@ def _described(node: object) -> str:
         if value is None or value == [] or name in _SILENT:
             continue
         if name == "body" and isinstance(node, _SCOPES):
-            value = [one for one in value[ast.get_docstring(node, clean=False) is not None :] if not _is_version(one)]
+            said = value[int(ast.get_docstring(node, clean=False) is not None) :]
+            value = [statement for statement in said if not _is_version(statement)]
         if isinstance(node, ast.JoinedStr):
             value = list(_joined(value))
         parts.append(f"{name}={_described(value)}")

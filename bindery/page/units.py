@@ -13,6 +13,7 @@ import sys
 import time
 from collections.abc import Mapping
 
+from bindery.page.arithmetic import applied
 from bindery.root import BookError
 
 __all__ = ["GIVEN", "loop", "seconds_of_a_unit"]
@@ -24,14 +25,7 @@ _ROUNDS, _TIMED, _REPEATS = 600, 200, 3
 
 
 def loop(rounds: int) -> float:
-    """Do what pages do: narrow products, elementwise functions, small systems, Python.
-
-    Args:
-        rounds: How often.
-
-    Returns:
-        A number that depends on all of it.
-    """
+    """Do what pages do: narrow products, elementwise functions, small systems, Python."""
     import torch
 
     source = torch.Generator().manual_seed(0)
@@ -49,25 +43,16 @@ def loop(rounds: int) -> float:
 
 
 def seconds_of_a_unit(environment: Mapping[str, str | None], copies: int = 1) -> float:
-    """Return the processor seconds of one unit, here and now.
+    """Return the processor seconds of a unit, the mean of so many copies side by side as notebooks will run.
 
-    Args:
-        environment: Variables to set, or to remove where the value is ``None``: those of the kernels.
-        copies: How many to time side by side, as many as notebooks will run: the mean of theirs is returned.
-
-    Returns:
-        Seconds; what ``BOOK_UNIT`` says, where it is set.
-
-    Raises:
-        BookError: The loop cannot be run.
+    Where ``BOOK_UNIT`` is set, they are what it says.
     """
     if GIVEN in os.environ:
         return float(os.environ[GIVEN])
-    kept = {name: value for name, value in os.environ.items() if name not in environment}
-    kept |= {name: value for name, value in environment.items() if value is not None}
     words = [sys.executable, "-P", "-m", "bindery.page.units"]
+    pipe = subprocess.PIPE
     started = [
-        subprocess.Popen(words, env=kept, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        subprocess.Popen(words, env=applied(environment), stdout=pipe, stderr=pipe, text=True)
         for _ in range(copies)
     ]
     said = [process.communicate() for process in started]

@@ -84,12 +84,6 @@ def _replace(elsewhere: bool) -> None:
 def compared(outputs: Sequence[Mapping[str, Any]]) -> list[Output]:
     """Return what a cell's outputs hold, flat: streams joined and first, then each output's data in order.
 
-    Args:
-        outputs: Of the page, or as the kernel sent them.
-
-    Returns:
-        Mime type (or the stream's name), text, and the name of a bound value or of a claim's line, if any.
-
     >>> compared([{"output_type": "stream", "name": "stdout", "text": "a"}])
     [('stdout', 'a', '')]
     """

@@ -19,6 +19,9 @@ import papermill
 from nbclient.exceptions import DeadKernelError
 from papermill.exceptions import PapermillExecutionError
 
+from bindery.page.arithmetic import applied
+from bindery.page.notebooks import tagged
+
 __all__ = ["main"]
 
 _COLOURS = re.compile(r"\x1b\[[0-9;]*m")
@@ -28,28 +31,18 @@ _RSS_UNIT = 1 if sys.platform == "darwin" else 1024
 
 
 def main(job_file: str, outcome_file: str) -> int:
-    """Execute the notebook of a job and write down what became of it.
+    """Execute the notebook of a job and write down what became of it, a failure of a cell too.
 
     Prints one line to standard output after every cell, so that whoever waits can show progress.
-
-    Args:
-        job_file: JSON with ``notebook`` (its text), ``parameters``, ``folder`` (the working directory) and
-            ``environment`` (variables to set, or to remove where the value is null).
-        outcome_file: Where to write JSON with ``notebook`` (the executed text, or null), ``failure`` (null,
-            or ``cell``, ``source``, ``error``, ``traceback``), ``seconds``, ``cpu_seconds``, ``peak_bytes``.
-
-    Returns:
-        0, also when a cell failed.
     """
     job = json.loads(Path(job_file).read_text(encoding="utf-8"))
-    for name, value in job["environment"].items():
-        os.environ.pop(name, None)
-        if value is not None:
-            os.environ[name] = value
+    variables = applied(job["environment"])
+    os.environ.clear()
+    os.environ.update(variables)
     begun = time.perf_counter()
     executed, failure = _execute(nbformat.v4.reads(job["notebook"]), job["parameters"], job["folder"])
     outcome = {
-        "notebook": nbformat.writes(executed) if executed is not None else None,
+        "notebook": nbformat.v4.writes(executed) if executed is not None else None,
         "failure": failure,
         "seconds": time.perf_counter() - begun,
         **_kernel_usage(),
@@ -91,11 +84,10 @@ def _execute(notebook: Any, parameters: dict[str, Any], folder: str) -> tuple[An
 
 def _failure(notebook: Any, index: int, error: str, traceback: list[str]) -> dict[str, Any]:
     """Return what failed where; cells are counted from 1, without the injected parameters."""
-    tags = [cell.metadata.get("tags", []) for cell in notebook.cells]
-    before = next((number for number, held in enumerate(tags) if "parameters" in held), len(tags))
-    position = index - (index > before)
-    cell = notebook.cells[position]
-    return {"cell": position + 1, "source": cell.source, "error": error, "traceback": traceback}
+    parameters = tagged(notebook, "parameters")
+    position = index - (parameters is not None and index > parameters)
+    lines = [line for line in notebook.cells[position].source.splitlines() if line.strip()]
+    return {"cell": position + 1, "line": "".join(lines[:1]), "error": error, "traceback": traceback}
 
 
 def _kernel_usage() -> dict[str, float | None]:
