@@ -19,15 +19,7 @@ SVG_MIME = "image/svg+xml"
 
 @dataclass(frozen=True)
 class PageFigure:
-    """One figure of a page.
-
-    Args:
-        bundle: What it was drawn from.
-        svg: The picture.
-        caption: Its caption, in MyST Markdown.
-        alt: Its alt text.
-        label: The label that prose refers to.
-    """
+    """One figure of a page."""
 
     bundle: Bundle
     svg: str
@@ -60,14 +52,7 @@ def _pictures(page: Mapping[str, Any]) -> Iterator[tuple[int, Mapping[str, Any],
 
 
 def read(page: Path | Mapping[str, Any]) -> list[PageFigure]:
-    """Return the figures of an executed page, in its order.
-
-    Args:
-        page: The page's path, or the page as read from it.
-
-    Raises:
-        ValueError: A figure's bundle is not one.
-    """
+    """Return the figures of an executed page, in its order."""
     notebook = json.loads(page.read_text(encoding="utf-8")) if isinstance(page, Path) else page
     return [
         PageFigure(Bundle.from_json(_text(data[BUNDLE_MIME])), _text(data[SVG_MIME]), *_metadata(cell))
@@ -78,21 +63,9 @@ def read(page: Path | Mapping[str, Any]) -> list[PageFigure]:
 
 
 def extract(page: Path, out_dir: Path) -> list[Path]:
-    """Write each figure of a page as a picture, its numbers, and a description.
+    """Write each figure of a page to ``<out_dir>/<page stem>/``, and return the paths of the files, sorted.
 
-    The files are ``<out_dir>/<page stem>/<figure>.svg``, ``.csv`` or ``.npz``, and ``.json`` (chapter,
-    profile, seeds, columns, caption, alt text, SHA-256 of the page). A file that is already there and the
-    same is not touched; one of a figure that the page has no more is removed.
-
-    Args:
-        page: An executed page.
-        out_dir: Where to.
-
-    Returns:
-        The paths of the files, sorted.
-
-    Raises:
-        ValueError: A figure's bundle is not one.
+    There are ``<figure>.svg``, its numbers in ``.csv`` or ``.npz``, and their description in ``.json``.
     """
     folder = out_dir / page.stem
     digest = hashlib.sha256(page.read_bytes()).hexdigest()
@@ -111,31 +84,21 @@ def extract(page: Path, out_dir: Path) -> list[Path]:
             "alt": figure.alt,
             "page_sha256": digest,
         }
+        text = json.dumps(description, indent=1, sort_keys=True) + "\n"
         files[folder / f"{bundle.name}.svg"] = figure.svg.encode()
         files[folder / numbers_name] = content
-        text = json.dumps(description, indent=1, sort_keys=True) + "\n"
         files[folder / f"{bundle.name}.json"] = text.encode()
     folder.mkdir(parents=True, exist_ok=True)
-    for path in folder.iterdir():
-        if path not in files and path.suffix in {".svg", ".csv", ".npz", ".json"}:
-            path.unlink()
     for path, content in files.items():
-        if not path.is_file() or path.read_bytes() != content:
-            path.write_bytes(content)
+        path.write_bytes(content)
     return sorted(files)
 
 
 def problems(root: Path) -> list[str]:
     """Say what is wrong with the figures of the executed pages.
 
-    Each picture must come from ``plotting.show``, one to a cell; the cell's metadata must give it a caption,
-    alt text, and its own name as the label; no two figures share a name.
-
-    Args:
-        root: The book's root.
-
-    Returns:
-        One sentence per problem, naming the page and the cell.
+    Each picture must come with its numbers, one to a cell; the cell's metadata must give it a caption, alt
+    text, and its own name as the label; no two figures share a name.
     """
     found: list[str] = []
     owners: dict[str, str] = {}
@@ -145,28 +108,18 @@ def problems(root: Path) -> list[str]:
             place = f"{path.relative_to(root).as_posix()} cell {number}"
             if len(shown) > 1:
                 found.append(f"{place}: shows {len(shown)} pictures; a cell's caption is for one")
-            found += [f"{place}: {problem}" for data in shown for problem in _of_picture(cell, data)]
             for data in shown:
-                name = _name(data)
-                if name in owners:
-                    found.append(f"{place}: the figure {name!r} has the name of the one in {owners[name]}")
-                elif name:
-                    owners[name] = place
+                found += [f"{place}: {problem}" for problem in _of_picture(cell, data, owners, place)]
     return found
 
 
-def _name(data: Mapping[str, Any]) -> str:
-    try:
-        return Bundle.from_json(_text(data[BUNDLE_MIME])).name
-    except (KeyError, ValueError):
-        return ""
-
-
-def _of_picture(cell: Mapping[str, Any], data: Mapping[str, Any]) -> Iterator[str]:
-    """Yield what is wrong with one picture."""
+def _of_picture(
+    cell: Mapping[str, Any], data: Mapping[str, Any], owners: dict[str, str], place: str
+) -> Iterator[str]:
+    """Yield what is wrong with one picture, and note where its name is taken."""
     mimes = sorted(mime for mime in data if mime.startswith("image/"))
     if mimes != [SVG_MIME] or BUNDLE_MIME not in data:
-        yield f"shows {' and '.join(mimes)} without its numbers; show every figure by plotting.show"
+        yield f"shows {' and '.join(mimes)} without its numbers; show every figure by page.figure"
         return
     try:
         bundle = Bundle.from_json(_text(data[BUNDLE_MIME]))
@@ -174,10 +127,12 @@ def _of_picture(cell: Mapping[str, Any], data: Mapping[str, Any]) -> Iterator[st
     except ValueError as error:
         yield f"the figure's bundle cannot be read: {error}"
         return
-    if tuple(columns) != bundle.columns:
-        yield f"the figure {bundle.name!r} holds {list(columns)}, but its bundle says {list(bundle.columns)}"
-    caption, alt, label = _metadata(cell)
     where = f"the figure {bundle.name!r}"
+    if (owner := owners.setdefault(bundle.name, place)) != place:
+        yield f"{where} has the name of the one in {owner}"
+    if tuple(columns) != bundle.columns:
+        yield f"{where} holds {list(columns)}, but its bundle says {list(bundle.columns)}"
+    caption, alt, label = _metadata(cell)
     if not caption:
         yield f"{where} has no caption (metadata mystnb.figure.caption)"
     if not alt:

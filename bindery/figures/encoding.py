@@ -18,9 +18,6 @@ import numpy as np
 
 __all__ = ["decode_csv", "decode_npz", "encode_csv", "encode_npz"]
 
-# The earliest date that a zip file can hold: any fixed date would do.
-_ZIP_EPOCH = (1980, 1, 1, 0, 0, 0)
-
 
 def _array(value: object) -> np.ndarray:
     """Return a numpy array of ``value``, which may be a torch tensor with a gradient."""
@@ -44,12 +41,6 @@ def _cell(value: object) -> str:
 
 def encode_csv(data: Mapping[str, Any]) -> str:
     r"""Return columns of equal length as a CSV with a header and six significant digits.
-
-    Args:
-        data: Column name to a 1-D array-like of numbers, booleans or text; nan says that there is no value.
-
-    Raises:
-        ValueError: No column, an unnamed one, an empty or not 1-D one, unequal lengths, or an infinite entry.
 
     >>> encode_csv({"m": [10, 20], "error": [0.5, 1 / 3]})
     'm,error\n10,0.5\n20,0.333333\n'
@@ -92,48 +83,28 @@ def _quantise(array: np.ndarray) -> np.ndarray:
 
 
 def encode_npz(images: Mapping[str, Any]) -> str:
-    """Return arrays as base64 of a compressed ``.npz`` file whose bytes depend on nothing but the arrays.
-
-    Args:
-        images: Name to an array of numbers of any shape; floats are stored as float32, rounded to
-            four digits of the array's largest magnitude.
-
-    Raises:
-        ValueError: No array, a name that is not an identifier, an empty or non-numeric array, or an
-            infinite entry.
-    """
+    """Return arrays as base64 of a compressed ``.npz`` file whose bytes depend on nothing but the arrays."""
     if not images:
         raise ValueError("images is empty; it must map at least one name to an array")
+    arrays: dict[str, Any] = {}
+    for key, value in images.items():
+        if not isinstance(key, str) or not key.isidentifier():
+            raise ValueError(f"images has an array named {key!r}; it must be an identifier")
+        array = _array(value)
+        if array.dtype.kind not in "biuf" or array.size == 0:
+            raise ValueError(
+                f"images[{key!r}] has shape {array.shape}, dtype {array.dtype}; it must hold numbers"
+            )
+        if array.dtype.kind == "f" and np.isinf(array).any():
+            raise ValueError(f"images[{key!r}] has an infinite entry; nan says that there is no value")
+        arrays[key] = np.ascontiguousarray(_quantise(array))
     buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w") as archive:
-        for key, value in images.items():
-            if not isinstance(key, str) or not key.isidentifier():
-                raise ValueError(f"images has an array named {key!r}; it must be an identifier")
-            array = _array(value)
-            if array.dtype.kind not in "biuf" or array.size == 0:
-                raise ValueError(
-                    f"images[{key!r}] has shape {array.shape}, dtype {array.dtype}; it must hold numbers"
-                )
-            if array.dtype.kind == "f" and np.isinf(array).any():
-                raise ValueError(f"images[{key!r}] has an infinite entry; nan says that there is no value")
-            member = io.BytesIO()
-            quantised = np.ascontiguousarray(_quantise(array))
-            np.lib.format.write_array(member, quantised, version=(1, 0), allow_pickle=False)
-            info = zipfile.ZipInfo(f"{key}.npy", date_time=_ZIP_EPOCH)
-            info.compress_type = zipfile.ZIP_DEFLATED
-            archive.writestr(info, member.getvalue(), compresslevel=9)
+    np.savez_compressed(buffer, **arrays)
     return base64.b64encode(buffer.getvalue()).decode("ascii")
 
 
 def decode_npz(text: str) -> dict[str, np.ndarray]:
-    """Return the arrays that ``encode_npz`` stored.
-
-    Args:
-        text: Base64 of an ``.npz`` file.
-
-    Raises:
-        ValueError: The text is not such a file.
-    """
+    """Return the arrays that ``encode_npz`` stored."""
     try:
         with np.load(io.BytesIO(base64.b64decode(text, validate=True)), allow_pickle=False) as stored:
             return {key: stored[key] for key in stored.files}
@@ -143,12 +114,6 @@ def decode_npz(text: str) -> dict[str, np.ndarray]:
 
 def decode_csv(text: str) -> dict[str, list[str]]:
     r"""Return the columns of a CSV, entries as text.
-
-    Args:
-        text: What ``encode_csv`` returned.
-
-    Raises:
-        ValueError: There is no header, or a row has another number of entries than the header.
 
     >>> decode_csv("m,error\n10,0.5\n")
     {'m': ['10'], 'error': ['0.5']}

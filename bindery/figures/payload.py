@@ -22,16 +22,9 @@ _SLUG = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*")
 
 @dataclass(frozen=True)
 class Bundle:
-    """What a figure was drawn from.
+    """What a figure was drawn from, a table or arrays (base64 of an ``.npz`` file), and of which run.
 
-    Args:
-        name: The figure's name, a slug such as ``phase-diagram``; it is also the label that prose refers to.
-        profile: The profile of the run, ``quick`` or ``paper``.
-        seeds: The seeds of the run.
-        columns: Names of the table's columns, or of the arrays.
-        csv: The table, or ``None`` for a grid of images.
-        npz: The arrays, base64 of an ``.npz`` file, or ``None`` for a table.
-        moves: How far a column's numbers may be others in another arithmetic, one number for each row.
+    ``moves`` says how far a column's numbers may be others in another arithmetic, one number for each row.
     """
 
     name: str
@@ -50,58 +43,25 @@ class Bundle:
 
     def to_json(self) -> str:
         """Return the bundle as one line of JSON with sorted keys."""
-        fields: dict[str, Any] = {
-            "name": self.name,
-            "profile": self.profile,
-            "seeds": list(self.seeds),
-            "columns": list(self.columns),
-        }
-        fields |= {"csv": self.csv} if self.csv is not None else {"npz": self.npz}
-        fields |= {"moves": {name: list(far) for name, far in self.moves.items()}} if self.moves else {}
+        fields = {name: value for name, value in vars(self).items() if value is not None and value != {}}
         return json.dumps(fields, sort_keys=True, ensure_ascii=False)
 
     @classmethod
     def from_json(cls, text: str) -> Bundle:
-        """Read a bundle back.
-
-        Args:
-            text: What ``to_json`` returned.
-
-        Raises:
-            ValueError: The text is not a bundle.
-        """
+        """Read a bundle back."""
         try:
             raw = json.loads(text)
-            return cls(
-                name=raw["name"],
-                profile=raw["profile"],
-                seeds=tuple(raw["seeds"]),
-                columns=tuple(raw["columns"]),
-                csv=raw.get("csv"),
-                npz=raw.get("npz"),
-                moves=raw.get("moves", {}),
-            )
+            return cls(**{**raw, "seeds": tuple(raw["seeds"]), "columns": tuple(raw["columns"])})
         except (json.JSONDecodeError, KeyError, TypeError) as error:
             raise ValueError(f"not a figure bundle: {error!r}") from error
 
 
-def check_name(name: str) -> None:
-    """Refuse a figure name that cannot be a label and a file name.
-
-    Args:
-        name: The name to check.
-
-    Raises:
-        TypeError: ``name`` is not a string.
-        ValueError: ``name`` is not a slug.
-    """
-    if not isinstance(name, str):
-        raise TypeError(f"name is {name!r}; it must be a string such as 'phase-diagram'")
-    if not _SLUG.fullmatch(name):
-        raise ValueError(f"name is {name!r}; it must be a slug such as 'phase-diagram'")
-
-
-def _sized(bundle: Bundle) -> Bundle:
+def _checked(bundle: Bundle) -> Bundle:
+    """Refuse a name that cannot be a label and a file name, and data that are too many for a page."""
+    if not isinstance(bundle.name, str):
+        raise TypeError(f"name is {bundle.name!r}; it must be a string such as 'phase-diagram'")
+    if not _SLUG.fullmatch(bundle.name):
+        raise ValueError(f"name is {bundle.name!r}; it must be a slug such as 'phase-diagram'")
     size = len(bundle.to_json())
     if size > MAX_BYTES:
         raise ValueError(
@@ -119,24 +79,11 @@ def from_columns(
     seeds: Sequence[int],
     moves: Mapping[str, Any] | None = None,
 ) -> Bundle:
-    """Return the bundle of a figure drawn from a tidy table.
-
-    Args:
-        name: The figure's slug.
-        data: Column name to a 1-D array-like, all of one length.
-        profile: The profile of the run.
-        seeds: The seeds of the run.
-        moves: How far the numbers of some columns may be others in another arithmetic: a number, or one for
-            each row. They are rounded to two digits.
-
-    Raises:
-        ValueError: A bad name or table, more than 400 kB of data, or ``moves`` that do not go with the table.
-    """
-    check_name(name)
+    """Return the bundle of a figure drawn from a tidy table."""
     csv = encode_csv(data)
     rows = len(next(iter(data.values())))
     far = {column: _moves(column, given, data, rows) for column, given in (moves or {}).items()}
-    return _sized(Bundle(name, profile, tuple(seeds), tuple(data), csv=csv, moves=far))
+    return _checked(Bundle(name, profile, tuple(seeds), tuple(data), csv=csv, moves=far))
 
 
 def _moves(column: str, given: Any, data: Mapping[str, Any], rows: int) -> list[float]:
@@ -149,17 +96,6 @@ def _moves(column: str, given: Any, data: Mapping[str, Any], rows: int) -> list[
 
 
 def from_images(name: str, images: Mapping[str, Any], *, profile: str, seeds: Sequence[int]) -> Bundle:
-    """Return the bundle of a figure that is a grid of images.
-
-    Args:
-        name: The figure's slug.
-        images: Name to an array of numbers.
-        profile: The profile of the run.
-        seeds: The seeds of the run.
-
-    Raises:
-        ValueError: A bad name or array, or more than 400 kB of data.
-    """
-    check_name(name)
+    """Return the bundle of a figure that is a grid of images."""
     npz = encode_npz(images)
-    return _sized(Bundle(name, profile, tuple(seeds), tuple(images), npz=npz))
+    return _checked(Bundle(name, profile, tuple(seeds), tuple(images), npz=npz))

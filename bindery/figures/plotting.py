@@ -219,22 +219,8 @@ def show(
 ) -> None:
     """Show a figure in a page together with the numbers it was drawn from, and close it.
 
-    Its caption, alt text and label (the same as ``name``) stand in the cell's metadata.
-
-    Args:
-        fig: The figure, at most 6.5 inches wide, all its text legible at 390 px.
-        name: A slug that no other figure of the book has, such as ``phase-diagram``.
-        data: Column name to a 1-D array-like, all of one length: what was drawn, tidy (see ``tidy``).
-        images: For a grid of images instead of ``data``: name to an array.
-        moves: Of columns that come from descents which are not at rest: how far their numbers may be others
-            in another arithmetic, such as a tenth of the half-width of their intervals over seeds.
-        profile: ``quick`` or ``paper``; by default what the page was configured with.
-        seed: The seed or seeds of the run; by default the one that the page was configured with.
-
-    Raises:
-        TypeError: ``fig`` is not a figure.
-        ValueError: A bad name, bad data, both or neither of ``data`` and ``images``, or a figure that is too
-            wide or has text too small for a telephone.
+    ``moves`` is for columns of descents that are not at rest: how far their numbers may be others in another
+    arithmetic, such as a tenth of the half-width of their intervals over seeds.
     """
     if not isinstance(fig, Figure):
         raise TypeError(f"fig is a {type(fig).__name__}; it must be a matplotlib Figure")

@@ -25,14 +25,7 @@ _NUMBER = re.compile(r"-?\d+\.\d+(?:e-?\d+)?")
 
 
 def check_legible(fig: Figure) -> None:
-    """Refuse a figure whose letters a telephone of 390 px would show smaller than 9 px.
-
-    Args:
-        fig: The figure.
-
-    Raises:
-        ValueError: The figure is wider than 6.5 inches, or has text too small for its width.
-    """
+    """Refuse a figure whose letters a telephone of 390 px would show smaller than 9 px."""
     width = float(fig.get_size_inches()[0])
     if width > MAX_WIDTH:
         raise ValueError(
@@ -54,15 +47,13 @@ def thin_labels(fig: Figure) -> None:
     """Hide the labels of ticks along x that would touch the one before them; the ticks stay.
 
     Sizes that were chosen for an experiment are often crowded at one end of a logarithmic axis.
-
-    Args:
-        fig: The figure, changed in place.
     """
     fig.draw_without_rendering()
     for ax in fig.axes:
         right = -math.inf
-        for label in ax.get_xticklabels():
-            box = label.get_window_extent()
+        # By their place: ticks may be given in any order.
+        placed = [(label.get_window_extent(), label) for label in ax.get_xticklabels()]
+        for box, label in sorted(placed, key=lambda pair: float(pair[0].x0)):
             inside = ax.bbox.x0 - 1 <= (box.x0 + box.x1) / 2 <= ax.bbox.x1 + 1
             if not (inside and label.get_visible() and label.get_text().strip()):
                 continue
@@ -73,12 +64,7 @@ def thin_labels(fig: Figure) -> None:
 
 
 def render(fig: Figure, name: str) -> str:
-    """Return the figure as SVG: no date, ids salted with the name, coordinates in hundredths of a point.
-
-    Args:
-        fig: The figure.
-        name: Its name; two figures on one page keep their ids apart by it.
-    """
+    """Return the figure as SVG: no date, ids salted with the name, coordinates in hundredths of a point."""
     buffer = io.StringIO()
     # Letters as outlines look the same on every machine, whatever fonts it has.
     with mpl.rc_context({"svg.hashsalt": name, "svg.fonttype": "path", "svg.image_inline": True}):

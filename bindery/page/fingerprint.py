@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 __all__ = ["PARTS", "take"]
 
@@ -88,10 +89,10 @@ def _factorisations_in_float32() -> Part:
 def _convolutions() -> Part:
     for dtype in (torch.float32, torch.float64):
         image, kernel = _numbers(4, 3, 28, 28, dtype=dtype), _numbers(8, 3, 5, 5, dtype=dtype)
-        yield torch.nn.functional.conv2d(image, kernel, padding=2)
-        yield torch.nn.functional.conv2d(image, kernel, stride=2)
-        yield torch.nn.functional.conv_transpose2d(image, kernel.transpose(0, 1).contiguous(), stride=2)
-        yield torch.nn.functional.avg_pool2d(image, 7, stride=1)
+        yield functional.conv2d(image, kernel, padding=2)
+        yield functional.conv2d(image, kernel, stride=2)
+        yield functional.conv_transpose2d(image, kernel.transpose(0, 1).contiguous(), stride=2)
+        yield functional.avg_pool2d(image, 7, stride=1)
 
 
 def _sums(dtype: torch.dtype) -> Part:
@@ -107,24 +108,15 @@ def _sums(dtype: torch.dtype) -> Part:
 
 
 def _elementwise(dtype: torch.dtype) -> Part:
-    # Not sqrt, which torch leaves to a part of MKL that no variable holds to one code: see
-    # bindery.lint.vendor.
+    # Not sqrt, which torch leaves to a part of MKL that no variable holds to one code (bindery.lint.vendor).
     x = _numbers(3001, dtype=dtype)
     size = x.abs() + 0.001
     yield from (x.exp(), x.tanh(), x.sigmoid(), x.sin(), x.cos(), x.erf(), x.expm1(), x.sinh())
     yield from (size.log(), size.log10(), size.log1p(), size.rsqrt(), size.reciprocal())
     yield from (size.pow(1.7), torch.lgamma(size), torch.atan2(x, size), x / size)
-    yield from (
-        torch.nn.functional.softplus(x),
-        torch.nn.functional.leaky_relu(x),
-        torch.special.erfinv(x / 5),
-    )
-    yield from (
-        torch.lerp(x, size, 0.3),
-        torch.addcmul(x, x, size),
-        torch.addcdiv(x, x, size),
-        x.acos().nan_to_num(),
-    )
+    yield from (functional.softplus(x), functional.leaky_relu(x), torch.special.erfinv(x / 5))
+    yield from (torch.lerp(x, size, 0.3), torch.addcmul(x, x, size), torch.addcdiv(x, x, size))
+    yield x.acos().nan_to_num()
 
 
 def _elementwise_in_numpy() -> Part:
@@ -132,14 +124,8 @@ def _elementwise_in_numpy() -> Part:
         x = _array(3001, dtype=dtype)
         size = np.abs(x) + dtype(0.001)
         yield from (np.exp(x), np.tanh(x), np.sin(x), np.cos(x), np.arctan(x), np.expm1(x), np.cbrt(x))
-        yield from (
-            np.log(size),
-            np.log10(size),
-            np.log1p(size),
-            np.log2(size),
-            np.sqrt(size),
-            size ** dtype(1.7),
-        )
+        yield from (np.log(size), np.log10(size), np.log1p(size), np.log2(size))
+        yield from (np.sqrt(size), size ** dtype(1.7))
 
 
 def _products_in_numpy() -> Part:
@@ -174,11 +160,8 @@ def _draws() -> Part:
         yield torch.randint(50, (99,), generator=source)
         numbers = np.random.default_rng(seed)
         yield from (numbers.standard_normal(99), numbers.random(99), numbers.permutation(50))
-        yield from (
-            numbers.normal(1, 2, 5),
-            numbers.integers(9, size=20),
-            numbers.choice(40, 7, replace=False),
-        )
+        yield from (numbers.normal(1, 2, 5), numbers.integers(9, size=20))
+        yield numbers.choice(40, 7, replace=False)
 
 
 def _statistics() -> Part:
@@ -186,17 +169,9 @@ def _statistics() -> Part:
 
     x = _numbers(300).numpy()
     share = (np.arange(1, 100) / 100).astype(float)
-    yield from (
-        special.erf(x),
-        special.gammaln(np.abs(x) + 0.1),
-        special.ndtri(share),
-        special.stdtrit(7, share),
-    )
-    yield from (
-        special.betaincinv(3.5, 8.0, share),
-        special.betainc(3.5, 8.0, share),
-        special.gammainc(2.5, x**2),
-    )
+    yield from (special.erf(x), special.gammaln(np.abs(x) + 0.1), special.ndtri(share))
+    yield from (special.stdtrit(7, share), special.betaincinv(3.5, 8.0, share))
+    yield from (special.betainc(3.5, 8.0, share), special.gammainc(2.5, x**2))
     yield from (stats.spearmanr(x[:150], x[150:]).statistic, stats.norm.logpdf(x), stats.t.ppf(share, 4))
 
 
@@ -228,10 +203,8 @@ def _optimisation() -> Part:
 
 def _gradients() -> Part:
     for dtype in (torch.float32, torch.float64):
-        net = torch.nn.Sequential(
-            torch.nn.Linear(20, 50, dtype=dtype), torch.nn.Softplus(), torch.nn.Linear(50, 84, dtype=dtype),
-            torch.nn.Sigmoid(),
-        )  # fmt: skip
+        first, last = torch.nn.Linear(20, 50, dtype=dtype), torch.nn.Linear(50, 84, dtype=dtype)
+        net = torch.nn.Sequential(first, torch.nn.Softplus(), last, torch.nn.Sigmoid())
         for weight in net.parameters():
             weight.data = _numbers(*weight.shape, dtype=dtype)
         optimiser = torch.optim.Adam(net.parameters(), lr=1e-2, fused=True)

@@ -17,7 +17,7 @@ __all__ = ["FORMAT", "INJECTED_ID", "build_page", "differences", "outputs_digest
 
 # Raised by hand when pages executed anew would differ for a reason that lies in this package: all are
 # then stale. Nothing else in it makes a page stale; the tests execute each page again, and see a difference.
-FORMAT = 1
+FORMAT = 2
 
 # papermill draws a random id for the cell that it injects; a page must have the same bytes every time.
 INJECTED_ID = "injected-parameters"

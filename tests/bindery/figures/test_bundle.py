@@ -105,21 +105,6 @@ def test_extract_writes_picture_numbers_and_description(tmp_path):
     }
 
 
-def test_extract_again_touches_nothing_and_removes_what_is_gone(tmp_path):
-    page = good_page(tmp_path)
-    files = bundle.extract(page, tmp_path / "out")
-    times = {path: path.stat().st_mtime_ns for path in files}
-    bundle.extract(page, tmp_path / "out")
-    assert {path: path.stat().st_mtime_ns for path in files} == times
-    write_page(tmp_path, cell(shown(TABLE)))
-    bundle.extract(page, tmp_path / "out")
-    assert sorted(path.name for path in files[0].parent.iterdir()) == [
-        "a-line.csv",
-        "a-line.json",
-        "a-line.svg",
-    ]
-
-
 def test_a_good_page_has_no_problem(tmp_path):
     good_page(tmp_path)
     assert bundle.problems(tmp_path) == []

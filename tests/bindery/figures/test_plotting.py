@@ -133,6 +133,15 @@ def test_labels_that_would_touch_are_hidden_and_their_ticks_stay():
     assert len(ax.get_xticks()) == 6
 
 
+def test_labels_stay_whatever_the_order_of_their_ticks():
+    fig, ax = plt.subplots(figsize=(6, 3))
+    ax.plot([1, 20], [1, 2])
+    ax.set_xticks([20, 16, 15.9, 5, 1], ["20", "16", "15.9", "5", "1"])
+    svg.thin_labels(fig)
+    shown = [label.get_text() for label in ax.get_xticklabels() if label.get_visible()]
+    assert shown == ["20", "15.9", "5", "1"]
+
+
 @pytest.mark.parametrize("aspect", [0, -1, float("nan")])
 def test_figsize_refuses(aspect):
     with pytest.raises(ValueError, match="aspect"):
