@@ -13,10 +13,10 @@ from typing import Any
 from bindery.emit import GLUE_PREFIX
 from bindery.record import CLAIM_MIME
 
-__all__ = ["Bound", "PageValues", "Reference", "page_values"]
+__all__ = ["Bound", "PageValues", "page_values"]
 
 _ENDS = re.compile(r"-(?:low|high)$")
-
+# What a glue role names: `key`, `key:.2f`, or `01_page.ipynb::key:.2f` from another page.
 _REFERENCE = re.compile(r"(?:(?P<page>[^:]+)::)?(?P<key>[^:]+)(?::(?P<format>.*))?")
 _ZERO_WITH_SIGN = re.compile(r"-0(\.0*)?%?")
 # What results.publish glues wholesale, as it stands in a stored run: no page can use all of it.
@@ -24,54 +24,15 @@ _STORED = "paper."
 
 
 @dataclass(frozen=True)
-class Reference:
-    """What a glue role names: ``key``, ``key:.2f``, or ``01_page.ipynb::key:.2f`` from another page.
-
-    Args:
-        page: The file name of the other page; empty for the page that the role stands on.
-        key: The key of the value.
-        format: How to format it, as in Python's ``format``.
-    """
-
-    page: str
-    key: str
-    format: str
-
-    @classmethod
-    def parse(cls, text: str) -> Reference | None:
-        """Read the content of a glue role; ``None`` where it is not a reference.
-
-        Args:
-            text: The content.
-
-        >>> Reference.parse("01_page.ipynb::slope:.2f")
-        Reference(page='01_page.ipynb', key='slope', format='.2f')
-        """
-        found = _REFERENCE.fullmatch(text.strip())
-        if found is None:
-            return None
-        return cls(found["page"] or "", found["key"], found["format"] or "")
-
-
-@dataclass(frozen=True)
 class PageValues:
-    """The values that an executed page publishes.
-
-    Args:
-        values: Key to value.
-        own: The keys that prose must use: all but those of recorded claims and stored results.
-    """
+    """The values that an executed page publishes, and its own keys: those that prose must use."""
 
     values: Mapping[str, Any]
     own: frozenset[str]
 
 
 def page_values(page: Path | Mapping[str, Any]) -> PageValues:
-    """Return what a page publishes.
-
-    Args:
-        page: The page's path, or the page as read from it.
-    """
+    """Return what a page publishes."""
     notebook = json.loads(page.read_text(encoding="utf-8")) if isinstance(page, Path) else page
     values: dict[str, Any] = {}
     claims: set[str] = set()
@@ -83,8 +44,8 @@ def page_values(page: Path | Mapping[str, Any]) -> PageValues:
                 values[name] = _value(data.get(f"{GLUE_PREFIX}text/plain", ""))
             if CLAIM_MIME in data:
                 claims.add(json.loads("".join(data[CLAIM_MIME]))["id"])
-    own = {key for key in values if not key.startswith(_STORED) and not _of_claim(key, claims)}
-    return PageValues(values, frozenset(own))
+    others = (_STORED, *(f"{claim}." for claim in claims))
+    return PageValues(values, frozenset(key for key in values.keys() - claims if not key.startswith(others)))
 
 
 def _value(text: str | list[str]) -> Any:
@@ -95,46 +56,33 @@ def _value(text: str | list[str]) -> Any:
         return whole
 
 
-def _of_claim(key: str, claims: set[str]) -> bool:
-    return any(key == claim or key.startswith(f"{claim}.") for claim in claims)
-
-
 @dataclass
 class Bound:
-    """Checks the references of a book, one after the other, and remembers what was used.
-
-    Args:
-        folder: The folder of the executed pages.
-    """
+    """Checks the references of a book, one after the other, and remembers what was used."""
 
     folder: Path
     _pages: dict[str, PageValues | None] = field(default_factory=dict, repr=False)
     _used: set[tuple[str, str]] = field(default_factory=set, repr=False)
 
     def problem(self, text: str, page: str) -> str | None:
-        """Return what is wrong with a reference, or ``None``.
-
-        Args:
-            text: The content of a glue role.
-            page: The file name of the page that it stands on, such as ``01_page.ipynb``.
-        """
-        reference = Reference.parse(text)
+        """Return what is wrong with a reference, or ``None``."""
+        reference = _REFERENCE.fullmatch(text.strip())
         if reference is None:
             return f"{text!r} is not a reference to a value; it must be key:format or page.ipynb::key:format"
-        target = reference.page or page
+        target, key, form = reference["page"] or page, reference["key"], reference["format"] or ""
         if not target.endswith(".ipynb"):
             return f"{text!r} must name the page that publishes the value, as in 01_page.ipynb::key:format"
         values = self._read(target)
         if values is None:
             return f"{text!r} is taken from book/{target}, which does not exist: make execute writes it"
-        if reference.key not in values.values:
-            return f"{text!r} is taken from book/{target}, which publishes no {reference.key!r}"
-        self._used.add((target, reference.key))
-        value = values.values[reference.key]
+        if key not in values.values:
+            return f"{text!r} is taken from book/{target}, which publishes no {key!r}"
+        self._used.add((target, key))
+        value = values.values[key]
         try:
-            written = format(value, reference.format)
+            written = format(value, form)
         except ValueError:
-            return f"{text!r} has the format {reference.format!r}, which does not fit the value {value!r}"
+            return f"{text!r} has the format {form!r}, which does not fit the value {value!r}"
         if _ZERO_WITH_SIGN.fullmatch(written):
             return f"{text!r} is written {written!r}; put a z before the format's point: it drops the sign"
         return None

@@ -67,15 +67,7 @@ CHECKS: dict[str, Check] = {
 
 
 def check(root: Path, checks: dict[str, Check] | None = None) -> dict[str, list[str]]:
-    """Run checks side by side.
-
-    Args:
-        root: The book's root.
-        checks: Name to a function that returns one line per problem; by default all of the book's.
-
-    Returns:
-        Name to problems, in the order given. A check that breaks is a problem of its own and stops no other.
-    """
+    """Run checks side by side."""
     chosen = CHECKS if checks is None else checks
     with ThreadPoolExecutor(2) as pool:
         waiting = {name: pool.submit(_guarded, function, root) for name, function in chosen.items()}
@@ -90,36 +82,21 @@ def _guarded(function: Check, root: Path) -> list[str]:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the arguments of the ``check`` command.
-
-    Args:
-        parser: Its parser.
-    """
+    """Declare the arguments of the ``check`` command."""
     parser.add_argument("--quiet", action="store_true", help="print problems only")
 
 
 def run(args: argparse.Namespace) -> int:
-    """Run every check and print one line per problem, grouped by check.
-
-    Args:
-        args: The parsed command line.
-
-    Returns:
-        0 when all is well, else 1.
-    """
+    """Run every check and print one line per problem, grouped by check."""
     begun = time.perf_counter()
     found = check(require_root())
     for name, problems in found.items():
         if problems:
-            print(f"{name}: {len(problems)} problem{'s' if len(problems) > 1 else ''}")
-            for line in problems:
-                print(f"  {line}")
+            print(f"{name}: {len(problems)} problem{'s' if len(problems) > 1 else ''}", *problems, sep="\n  ")
         elif not args.quiet:
             print(f"{name}: well")
     bad = [name for name, problems in found.items() if problems]
     if bad or not args.quiet:
-        summary = (
-            f"problems in {len(bad)} of {len(found)} checks" if bad else f"{len(found)} checks, all well"
-        )
-        print(f"{summary} ({time.perf_counter() - begun:.0f} s)")
+        how = f"problems in {len(bad)} of {len(found)} checks" if bad else f"{len(found)} checks, all well"
+        print(f"{how} ({time.perf_counter() - begun:.0f} s)")
     return int(bool(bad))

@@ -20,26 +20,29 @@ __all__ = ["NOT_FOR_PAGES", "problems"]
 
 # The packages of the extra `book` that execute or render pages, but that no page imports.
 NOT_FOR_PAGES = frozenset(
-    {
-        "docutils",
-        "jupyter-book",
-        "markdown-it-py",
-        "mdit-py-plugins",
-        "nbclient",
-        "papermill",
-        "sphinx",
-        "sphinx-exercise",
-        "sphinx-mathjax-offline",
-        "sphinx-proof",
-        "sphinxcontrib-bibtex",
-    }
-)
+    [
+        "docutils", "jupyter-book", "markdown-it-py", "mdit-py-plugins", "nbclient", "papermill", "sphinx",
+        "sphinx-exercise", "sphinx-mathjax-offline", "sphinx-proof", "sphinxcontrib-bibtex",
+    ]
+)  # fmt: skip
 
 # Without it pip takes the build of torch with CUDA.
 _TORCH_INDEX = "--extra-index-url https://download.pytorch.org/whl/cpu"
 
-_PYTHONS = ("3.11.2", "3.11.9", "3.12.9", "3.13.9")
-_SYSTEMS = (("linux", "Linux"), ("darwin", "Darwin"))
+# The marker values of this Python, and of every Python and system that the book supports.
+_HERE = {**{key: str(value) for key, value in default_environment().items()}, "extra": ""}
+_EVERYWHERE = [
+    {
+        **_HERE,
+        "python_version": python.rpartition(".")[0],
+        "python_full_version": python,
+        "sys_platform": system.lower(),
+        "platform_system": system,
+        "os_name": "posix",
+    }
+    for python in ("3.11.2", "3.11.9", "3.12.9", "3.13.9")
+    for system in ("Linux", "Darwin")
+]
 
 
 def problems(root: Path) -> list[str]:
@@ -48,22 +51,13 @@ def problems(root: Path) -> list[str]:
     The pins are exact; each package that the extras lead to is pinned, for every Python and system that the
     book supports, and nothing else is; Binder's environment is what a page needs, in the pinned versions; and
     the packages that are installed here are the pinned ones.
-
-    Args:
-        root: The book's root.
-
-    Returns:
-        One sentence for each problem; none when all is well.
     """
     pins, found = _read_pins(root / "constraints.txt")
     if found:
         return found
     project = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    run_time = [Requirement(text) for text in project["dependencies"]]
-    extras = {
-        name: [Requirement(text) for text in texts]
-        for name, texts in project["optional-dependencies"].items()
-    }
+    run_time = [*map(Requirement, project["dependencies"])]
+    extras = {name: [*map(Requirement, texts)] for name, texts in project["optional-dependencies"].items()}
     every = [*run_time, *(requirement for extra in extras.values() for requirement in extra)]
     return [
         *_declared(every, pins),
@@ -87,30 +81,6 @@ def _version(pin: Requirement) -> str:
     return specifier.version
 
 
-def _is_exact(requirement: Requirement) -> bool:
-    specifiers = list(requirement.specifier)
-    return len(specifiers) == 1 and specifiers[0].operator == "==" and "*" not in specifiers[0].version
-
-
-def _environments() -> Iterator[dict[str, str]]:
-    """Yield the marker values of every Python and system that the book supports."""
-    for python in _PYTHONS:
-        for platform, system in _SYSTEMS:
-            yield {
-                **{key: str(value) for key, value in default_environment().items()},
-                "python_version": ".".join(python.split(".")[:2]),
-                "python_full_version": python,
-                "sys_platform": platform,
-                "platform_system": system,
-                "os_name": "posix",
-                "extra": "",
-            }
-
-
-def _here() -> dict[str, str]:
-    return {**{key: str(value) for key, value in default_environment().items()}, "extra": ""}
-
-
 def _read_pins(path: Path) -> tuple[list[Requirement], list[str]]:
     """Read the constraints, and say of each line that is not one exact, public version what it is."""
     pins, found = [], []
@@ -123,12 +93,12 @@ def _read_pins(path: Path) -> tuple[list[Requirement], list[str]]:
         except InvalidRequirement:
             found.append(f"constraints.txt:{number}: {text!r} is not a requirement")
             continue
-        if pin.url or not _is_exact(pin):
+        specifiers = list(pin.specifier)
+        if len(specifiers) != 1 or specifiers[0].operator != "==" or "*" in specifiers[0].version:
             found.append(f"constraints.txt:{number}: {text!r} must name one exact version, as in name==1.2.3")
         elif Version(_version(pin)).local:
-            found.append(
-                f"constraints.txt:{number}: {text!r} must have no local label: only some builds have it"
-            )
+            problem = "must have no local label: only some builds have it"
+            found.append(f"constraints.txt:{number}: {text!r} {problem}")
         else:
             pins.append(pin)
     return pins, found
@@ -151,7 +121,7 @@ def _reached(requirements: list[Requirement], pins: list[Requirement]) -> Iterat
     What a package asks for is read from the installed packages.
     """
     unpinned: dict[str, str] = {}
-    for environment in _environments():
+    for environment in _EVERYWHERE:
         pinned = {_name(pin) for pin in pins if _applies(pin, environment)}
         for requirement, parent in _walk(requirements, environment, pinned):
             if _name(requirement) not in pinned:
@@ -162,9 +132,8 @@ def _reached(requirements: list[Requirement], pins: list[Requirement]) -> Iterat
                     f"(Python {python}, {environment['platform_system']})",
                 )
     yield from unpinned.values()
-    here = _here()
-    pinned = {_name(pin) for pin in pins if _applies(pin, here)}
-    reached = {_name(requirement) for requirement, _ in _walk(requirements, here, pinned)}
+    pinned = {_name(pin) for pin in pins if _applies(pin, _HERE)}
+    reached = {_name(requirement) for requirement, _ in _walk(requirements, _HERE, pinned)}
     # A package that is not installed hides what it asks for, so that nothing can be said of the rest.
     if all(_installed_version(name) for name in reached & pinned):
         for name in sorted(pinned - reached):
@@ -211,9 +180,8 @@ def _installed_version(name: str) -> str | None:
 
 def _installed(pins: Iterable[Requirement]) -> Iterator[str]:
     """Yield the packages installed here in another version than the pinned one."""
-    here = _here()
     for pin in pins:
-        version = _installed_version(pin.name) if _applies(pin, here) else None
+        version = _installed_version(pin.name) if _applies(pin, _HERE) else None
         if version is not None and not pin.specifier.contains(version, prereleases=True):
             yield (
                 f"{pin.name} {version} is installed in {sys.prefix}, where constraints.txt pins "
@@ -252,7 +220,7 @@ def _versions(found: Iterable[Requirement], needed: set[str], pins: Iterable[Req
         yield f"environment.yml lacks {name}, which a page may import"
     for name in sorted(listed.keys() - needed):
         yield f"environment.yml lists {name}, which pyproject.toml does not ask for in what a page may import"
-    versions = {_name(pin): str(pin.specifier) for pin in pins if _applies(pin, _here())}
+    versions = {_name(pin): str(pin.specifier) for pin in pins if _applies(pin, _HERE)}
     for name in sorted(listed.keys() & versions.keys()):
         if listed[name] != versions[name]:
             pinned = f"constraints.txt pins {name}{versions[name]}"

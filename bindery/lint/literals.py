@@ -10,30 +10,91 @@ with a reason, in ``notebooks/allowed_literals.yml``::
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from bindery.lint.bound import Bound
-from bindery.lint.numbers import math_numbers, numbers
 from bindery.lint.prose import Piece, pieces
 
-__all__ = ["ALLOWED", "problems"]
+__all__ = ["ALLOWED", "math_numbers", "numbers", "problems"]
 
 ALLOWED = "notebooks/allowed_literals.yml"
 
+# Numbers that are names: places in a source, versions, licences, identifiers.
+_PLACES = (
+    "algorithm|appendix|assumption|chapter|claim|conjecture|corollary|definition|eq|equation|example|fig|figure"
+    "|lemma|prop|proposition|remark|sec|section|table|thm|theorem"
+)
+_SOFTWARE = (
+    "apache|attribution|book|cc by|cuda|gpl|mathjax|matplotlib|numpy|python|pytorch|scipy|torch|version"
+)
+_PLACE = r"\(?(?:[A-Z]\.)?\d+(?:\.\d+)*[a-z]?\)?"
+_AND = r"(?:,?\s(?:to|and|or)\s|-|–)"
+_NAMES = re.compile(
+    # Commas go on with a list only after a plural and only up to its "and": "Theorems 1.1, 2.1 and 2.2, 0.5".
+    rf"\b(?:{_PLACES})(?:e?s\.?|\.)\s*{_PLACE}(?:(?:,\s*{_PLACE})*{_AND}\s*{_PLACE})?"
+    rf"|(?:\b(?:{_PLACES}|{_SOFTWARE})\s+|§\s*){_PLACE}(?:{_AND}{_PLACE})?"
+    r"|(?<![\d.])\d+(?:\.\d+){2,}"  # three parts: a version
+    r"|\barXiv:\s*\S+"
+    r"|\b10\.\d{4,}/\S+"  # a DOI
+    r"|\bhttps?://\S+",
+    re.IGNORECASE,
+)
 
-@dataclass(frozen=True)
-class _Said:
-    """One piece of prose with its file, its place there, and the page that it is shown on."""
+_WHOLE = r"\d+(?:,\d{3})*"
+_VALUE = r"[-+−]?(?:\d+(?:,\d{3})*(?:\.\d+)?|\.\d+)(?:e[-+]?\d+)?"
+_UNIT = (
+    r"per\s?cent|percent|%|‰|percentage\spoints?|dB|decibels?|times|fold|standard\s(?:errors?|deviations?)"
+    r"|s|ms|µs|μs|us|ns|seconds?|milliseconds?|microseconds?|minutes?|min|hours?"
+    r"|[kKMGT]i?B|bytes|[kMG]?Hz|[MGT]?FLOPS?"
+    r"|[x×](?!\s*\d)"  # "3x faster" is a result, "3 x 3" a size
+)
+# A number, not part of a word or of a longer number.
+_BEFORE, _AFTER = r"(?<![\w.\-/^])(?<!\d,)", r"(?!\w|[.,]\d)"
+_RESULTS = re.compile(
+    "|".join(
+        [
+            rf"{_BEFORE}{_VALUE}\s*(?:±|\+/-|\+-)\s*{_VALUE}(?:[\s-]*(?:{_UNIT}))?{_AFTER}",
+            rf"{_BEFORE}{_VALUE}[\s-]*(?:{_UNIT})(?!\w)",
+            rf"{_BEFORE}{_WHOLE}\s+(?:out\s+)?of\s+(?:the\s+)?{_WHOLE}{_AFTER}",
+            rf"{_BEFORE}\d+\s*/\s*\d{{2,}}{_AFTER}",
+            rf"{_BEFORE}[-+−]?(?:{_WHOLE})?\.\d+(?:e[-+]?\d+)?",
+            rf"{_BEFORE}[-+−]?\d+e[-+]?\d+",
+        ]
+    )
+)
+# In mathematics integers and fractions define things; a decimal, a percentage or a number with a unit counts
+# as measured until a person has said why it is not.
+_MATH_UNIT = r"\\(?:mathrm|text|textrm|operatorname)\{\s*~?\s*(?:dB|m?s|min|times|[kMG]B|per\s?cent)\s*\}"
+_MATH = re.compile(
+    rf"(?<![\d.])\d+(?:\.\d+)?\s*(?:\\[,;: ]|~)*\s*(?:\\%|{_MATH_UNIT})|(?<![\d.])(?:{_WHOLE})?\.\d+"
+)
 
-    file: str
-    place: str
-    page: str
-    piece: Piece
+
+def numbers(text: str) -> list[str]:
+    """Return the result-like numbers of a piece of prose, in order, with their units.
+
+    These are decimals, percentages, numbers with a unit or in scientific notation, "24 of 30", "24/30" and
+    "3 ± 1". Plain integers are not, nor are numbers that are names: "Theorem 1.2", "Python 3.11", "1.0.4".
+
+    >>> numbers("By Theorem 1.2, 24 of 30 seeds reach 0.05 in 2 s with 100 measurements.")
+    ['24 of 30', '0.05', '2 s']
+    """
+    # A mark in place of a name keeps its neighbours apart.
+    return [" ".join(found.split()) for found in _RESULTS.findall(_NAMES.sub("\N{MIDDLE DOT}", text))]
+
+
+def math_numbers(text: str) -> list[str]:
+    r"""Return the result-like numbers of a formula: decimals, percentages, numbers with a unit.
+
+    >>> math_numbers(r"m \ge \tfrac{1}{2} k \log(n/k) + 3.5")
+    ['3.5']
+    """
+    return [" ".join(found.split()) for found in _MATH.findall(text)]
 
 
 def problems(root: Path) -> list[str]:
@@ -42,28 +103,22 @@ def problems(root: Path) -> list[str]:
     Read are the Markdown cells, captions and alt texts of ``notebooks/`` and the Markdown pages of ``book/``.
     Also reported: references to values that no page publishes, published values that no prose uses, entries
     of the allow-list that are not needed or have no reason.
-
-    Args:
-        root: The book's root.
-
-    Returns:
-        One sentence per problem, naming the file, the cell or line, and the literal.
     """
     allowed, found = _allowed(root)
     needed: set[tuple[str, str]] = set()
     bound = Bound(root / "book")
-    for said in _everything(root):
-        where = f"{said.file} {said.place}"
-        if said.piece.kind == "glue":
-            problem = bound.problem(said.piece.text, said.page)
+    for file, place, page, piece in _everything(root):
+        where = f"{file} {place}"
+        if piece.kind == "glue":
+            problem = bound.problem(piece.text, page)
             found += [f"{where}: {problem}"] if problem else []
             continue
-        search = math_numbers if said.piece.kind == "math" else numbers
-        for literal in search(said.piece.text):
-            if said.piece.kind == "alt":
+        search = math_numbers if piece.kind == "math" else numbers
+        for literal in search(piece.text):
+            if piece.kind == "alt":
                 found.append(f"{where}: the alt text holds the number {literal!r}; it must describe shape")
-            elif (said.file, literal) in allowed:
-                needed.add((said.file, literal))
+            elif (file, literal) in allowed:
+                needed.add((file, literal))
             else:
                 found.append(
                     f"{where}: {literal!r} is typed; bind it with {{glue:text}}, or allow it with a reason "
@@ -74,18 +129,18 @@ def problems(root: Path) -> list[str]:
     return found + bound.unused()
 
 
-def _everything(root: Path) -> Iterator[_Said]:
-    """Yield all that the book says in prose."""
+def _everything(root: Path) -> Iterator[tuple[str, str, str, Piece]]:
+    """Yield all that the book says in prose: file, place there, page that shows it, and the piece."""
     for path in sorted((root / "notebooks").glob("*.ipynb")):
         file = path.relative_to(root).as_posix()
         for number, cell in enumerate(json.loads(path.read_text(encoding="utf-8"))["cells"], start=1):
             for piece in _of_cell(cell):
-                yield _Said(file, f"cell {number}", path.name, piece)
+                yield file, f"cell {number}", path.name, piece
     for path in sorted((root / "book").rglob("*.md")):
         relative = path.relative_to(root)
         if not any(part.startswith(("_", ".")) for part in relative.parts):
             for piece in pieces(path.read_text(encoding="utf-8")):
-                yield _Said(relative.as_posix(), f"line {piece.line}", path.name, piece)
+                yield relative.as_posix(), f"line {piece.line}", path.name, piece
 
 
 def _of_cell(cell: Mapping[str, Any]) -> Iterator[Piece]:

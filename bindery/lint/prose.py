@@ -34,13 +34,7 @@ _FIGURES = {"figure", "image", "glue:figure"}
 
 @dataclass(frozen=True)
 class Piece:
-    """A part of a text with its line.
-
-    Args:
-        kind: ``prose``, ``math`` (TeX), ``alt`` (of an image), or ``glue`` (what a role or directive names).
-        text: The part.
-        line: Its line in the text, counted from 1.
-    """
+    """A part of a text with its line."""
 
     kind: Kind
     text: str
@@ -56,10 +50,6 @@ def _parser() -> MarkdownIt:
 
 def pieces(text: str, *, first_line: int = 1) -> list[Piece]:
     r"""Split a text into what is said and how; code, addresses, labels and comments are left out.
-
-    Args:
-        text: MyST Markdown.
-        first_line: The line in the file that the text begins on.
 
     >>> [(piece.kind, piece.text) for piece in pieces("We see {glue:text}`slope:.2f` in `x = 0.1`, $a=1$.")]
     [('glue', 'slope:.2f'), ('math', 'a=1'), ('prose', 'We see \ue000 in \ue000, \ue000.')]

@@ -8,12 +8,12 @@ from pathlib import Path
 
 from bindery.page import notebooks
 from bindery.page.syntax import parse_cell
-from bindery.root import BookError
+from bindery.root import PACKAGE, BookError
 
 __all__ = ["calls", "problems"]
 
 _STREAM = "its stream is another on another vendor's processor: draw with rand and randn"
-_ROOT = "its last digit is the processor's: use gsl_utils' square_root, norm, or rsqrt"
+_ROOT = f"its last digit is the processor's: use {PACKAGE}' square_root, norm, or rsqrt"
 _REFUSED = {
     **dict.fromkeys(("bernoulli", "bernoulli_", "exponential_", "multinomial", "dropout"), _STREAM),
     **dict.fromkeys(("sqrt", "sqrt_"), _ROOT),
@@ -59,16 +59,9 @@ def _called(function: ast.Attribute | ast.Name) -> tuple[str, str]:
 
 
 def problems(root: Path) -> list[str]:
-    """Say where the science or a notebook makes such a call.
-
-    Args:
-        root: The book's root.
-
-    Returns:
-        One sentence per call, naming the file and the line, or the cell and its line.
-    """
+    """Say where the science or a notebook makes such a call."""
     found = []
-    for file in sorted((root / "gsl_utils").rglob("*.py")):
+    for file in sorted((root / PACKAGE).rglob("*.py")):
         tree = ast.parse(file.read_bytes())
         found += [f"{file.relative_to(root)}:{line}: {why}" for line, why in calls(tree)]
     for stem in notebooks.stems(root):

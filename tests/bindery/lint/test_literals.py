@@ -9,7 +9,6 @@ import pytest
 
 from bindery.emit import GLUE_PREFIX
 from bindery.lint import literals
-from bindery.lint.bound import Reference
 from bindery.record import CLAIM_MIME
 
 STEM = "01_page"
@@ -156,9 +155,9 @@ def test_an_empty_allow_list_is_fine(book):
 
 
 def test_a_bound_value_is_used_on_its_page_in_a_caption_and_on_another(book):
-    book.text("It is {glue:text}`slope:.2f`.").figure(caption="See {glue:text}`share:.0%`.")
-    book.markdown(f"{{glue:text}}`{STEM}.ipynb::word:s` and {{glue:text}}`{STEM}.ipynb::count:d`")
-    book.page({"slope": 0.97, "share": 0.5, "word": "reproduced", "count": 3})
+    book.text("It is {glue:text}`slope:.2f`, {glue:text}`a-b`.").figure(caption="See {glue:text}`share:.0%`.")
+    book.markdown(f"{{glue:text}}`{STEM}.ipynb::word:s` and {{glue:text}}`{STEM}.ipynb::a.b-c:,.0f`")
+    book.page({"slope": 0.97, "a-b": 1, "share": 0.5, "word": "reproduced", "a.b-c": 3})
     assert book.problems == []
 
 
@@ -171,6 +170,7 @@ def test_a_bound_value_is_used_on_its_page_in_a_caption_and_on_another(book):
         ("word:.2f", "the format '.2f', which does not fit the value 'yes'"),
         ("tiny:.2f", "is written '-0.00'; put a z before the format's point"),
         ("::slope", "is not a reference"),
+        (":.2f", "is not a reference"),
     ],
 )
 def test_a_broken_reference_is_a_problem(book, role, message):
@@ -211,20 +211,6 @@ def test_what_record_and_stored_results_publish_may_stay_unused(book):
     assert book.problems == []
     book.page(dict.fromkeys(["cs-noise", "cs-noise-level"], 1.0), claims=["cs-noise"])
     assert book.problems == [f"book/{STEM}.ipynb: publishes 'cs-noise-level', which no prose uses"]
-
-
-@pytest.mark.parametrize(
-    ("text", "reference"),
-    [
-        ("a-b", Reference("", "a-b", "")),
-        ("a.b-c:.2f", Reference("", "a.b-c", ".2f")),
-        ("01_x.ipynb::a.b:,.0f", Reference("01_x.ipynb", "a.b", ",.0f")),
-        ("", None),
-        (":.2f", None),
-    ],
-)
-def test_references_are_parsed(text, reference):
-    assert Reference.parse(text) == reference
 
 
 def test_the_books_own_prose_is_bound(root):

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bindery.lint.numbers import math_numbers, numbers
+from bindery.lint.literals import math_numbers, numbers
 
 
 @pytest.mark.parametrize(
