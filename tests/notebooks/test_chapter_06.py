@@ -7,7 +7,6 @@ import functools
 import itertools
 import json
 import math
-import zlib
 from collections import namedtuple
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,11 +18,12 @@ import torch
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
 
-from bindery.claims.records import load
+from bindery import Page
+from bindery.claims.records import read
 from gsl_utils.generators import Exponential, RealNVP, Sigmoid, Synthesis, fit_flow
 from gsl_utils.metrics import srnr_db
 from gsl_utils.sensing import gaussian_matrix, measure
-from gsl_utils.sparse import soft_threshold
+from gsl_utils.sparse import soft_threshold, sparse_vectors
 
 ROOT = Path(__file__).parents[2]
 NOTEBOOK = ROOT / "notebooks" / "06_gsl_reconstruction.ipynb"
@@ -40,11 +40,11 @@ def double_precision() -> Iterator[None]:
 def functions(**names: object) -> SimpleNamespace:
     """The functions that the chapter defines, with the global names that they use."""
     space = {
-        "torch": torch, "np": np, "math": math, "zlib": zlib, "functools": functools,
+        "torch": torch, "np": np, "math": math, "functools": functools,
         "product": itertools.product, "measure": measure, "gaussian_matrix": gaussian_matrix,
-        "srnr_db": srnr_db, "Data": Data,
+        "srnr_db": srnr_db, "Data": Data, "page": Page("quick", 0), "sparse_vectors": sparse_vectors,
         "Sigmoid": Sigmoid, "Exponential": Exponential, "RealNVP": RealNVP, "soft_threshold": soft_threshold,
-        "fit_flow": fit_flow, "n": 20, "p": 20, "K": 2, "m": 10, "few": 2, "seed": 0, "paper": False, **names,
+        "fit_flow": fit_flow, "n": 20, "p": 20, "K": 2, "m": 10, "few": 2, "paper": False, **names,
     }  # fmt: skip
     for cell in json.loads(NOTEBOOK.read_text(encoding="utf-8"))["cells"]:
         if cell["cell_type"] == "code":
@@ -102,7 +102,7 @@ def test_the_trained_flow_is_likelier_and_is_used_where_it_was_trained() -> None
     u = chapter.latents(2000, fresh) @ B.T
     assert float(u.var()) == pytest.approx(1, rel=0.1)
     # The data that it was trained on, drawn again by the generator's own stream.
-    source = chapter.stream("model trained")
+    source = chapter.page.stream("model trained")
     gaussian_matrix(20, 20, scale="columns", generator=source)
     data = chapter.warped(4000, 20, source)
     untrained = RealNVP(20, 4, generator=source).requires_grad_(False)
@@ -178,6 +178,11 @@ def test_every_seed_lays_out_what_was_measured() -> None:
 
 def test_no_claim_of_the_chapter_is_left_out() -> None:
     text = NOTEBOOK.read_text(encoding="utf-8")
-    ours = [claim.id for claim in load(ROOT).claims.values() if claim.chapter == NOTEBOOK.stem]
+    # A record may stand before the run that measures it: its verdict says so.
+    ours = [
+        claim.id
+        for claim in read(ROOT).claims.values()
+        if claim.chapter == NOTEBOOK.stem and claim.accepted.verdict != "not run"
+    ]
     assert len(ours) >= 16
     assert all(f'\\"{claim}\\"' in text for claim in ours)

@@ -18,7 +18,7 @@ import torch
 from benchmarks import store
 from benchmarks.race import Method, Row
 from benchmarks.tables import runs, summary
-from bindery.claims.intervals import t_interval
+from bindery.claims.intervals import by_seed
 from bindery.runs import results
 
 ROOT = Path(__file__).parents[2]
@@ -126,7 +126,7 @@ def test_each_rule_chooses_its_weight(double):
 
 def test_intervals_in_prose_are_rounded_and_have_no_negative_zero(own):
     assert own.ranged((0.4, -0.3, 2.6)) == "0 [0, 3]"
-    assert own.ranged(t_interval([1.0, 1.0]), 2) == "1.00 [1.00, 1.00]"
+    assert own.ranged(by_seed([1.0, 1.0]), 2) == "1.00 [1.00, 1.00]"
 
 
 # How fast is it
@@ -211,7 +211,7 @@ def measured(toy):
 
 def executed(monkeypatch: pytest.MonkeyPatch, stored: object) -> Mapping[str, object]:
     """All code cells of the page, one after the other, with these stored results."""
-    monkeypatch.setattr(results, "load", lambda _: stored)
+    monkeypatch.setattr(results, "load", lambda stem, paper: stored)
     space: dict[str, object] = {}
     for number, source in enumerate(cells(SPEED)):
         exec(compile(source, f"{SPEED}, cell {number}", "exec"), space)
@@ -274,7 +274,7 @@ def test_the_page_on_speed_says_what_is_stored(monkeypatch, capsys, measured):
 
 
 def test_stale_numbers_are_called_stale(measured):
-    page = functions(SPEED, "nothing", results=results)
+    page = functions(SPEED, "nothing")
     assert page.state(measured).startswith("The stored numbers are stale: since the run, ")
     much = SimpleNamespace(stale=[*(f"m{i} is new" for i in range(9)), "z changed"])
     assert "since the run, z changed; m0 is new; " in page.state(much)
