@@ -18,7 +18,7 @@ from benchmarks.race import Task, lacking, race
 from benchmarks.store import Provenance, store
 from benchmarks.tables import Table, Tables, missed, runs, summary, text
 from benchmarks.tasks import FULL, QUICK, Scale, curves, tasks
-from bindery.figures.text_table import text_table
+from bindery.figures import text_table
 from bindery.root import require_root
 
 __all__ = ["main"]

@@ -14,7 +14,7 @@ from benchmarks.csgm import CsgmSize, csgm_problem
 from benchmarks.csgm import ours as csgm_ours
 from benchmarks.draws import Size, draw
 from benchmarks.timing import least_seconds
-from bindery.claims.intervals import slope_interval
+from bindery.claims.intervals import slope
 from gsl_utils.sparse import basis_pursuit, lasso, omp
 
 __all__ = ["Curve", "Measured", "Slope", "classical_curves", "csgm_curves", "measure", "slopes"]
@@ -89,7 +89,7 @@ def slopes(measured: Sequence[Measured]) -> list[Slope]:
         sizes, seeds = sorted({row.size for row in own}), sorted({row.seed for row in own})
         time = {(row.seed, row.size): row.seconds for row in own}
         rows = [[time[seed, size] for size in sizes] for seed in seeds]
-        found.append(Slope(method, axis, *slope_interval(np.log(sizes), np.log(rows))))
+        found.append(Slope(method, axis, *slope(np.log(sizes), np.log(rows))))
     return found
 
 

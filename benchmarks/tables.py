@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from benchmarks.race import Row, Task
-from bindery.figures.text_table import text_table
+from bindery.figures import text_table
 
 __all__ = ["Table", "Tables", "best_peer", "missed", "runs", "summary", "text"]
 
