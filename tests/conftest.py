@@ -52,12 +52,12 @@ claims:
     locus: "Section 1"
     standing: stated
     claim: "A claim."
+    proposition: "The slope is positive."
     kind: trend
     chapter: 01_classical_cs
     quantity: {{slope: "a slope"}}
     criterion: "slope > 0"
     tolerance: null
-    profile: quick
     control: {{none: "a reason"}}
     testable: true
     misprint: null

@@ -33,7 +33,7 @@ def commits(root: Path) -> dict[str, Commits]:
 
     A criterion that came after the first value shows here, whatever its record says.
     """
-    if unknown(root):
+    if unknown(root) or not git(root, "rev-list", "--all", "--max-count=1"):
         return {}
     criteria: dict[str, tuple[str, str]] = {}
     for commit, text in _contents(root, "claims/*.yml"):

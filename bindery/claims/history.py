@@ -47,7 +47,6 @@ def unknown(root: Path) -> str:
     """Say why the past of a book cannot be looked at; nothing where it can."""
     try:
         shallow = git(root, "rev-parse", "--is-shallow-repository").strip()
-        git(root, "rev-parse", "HEAD")
     except (OSError, subprocess.CalledProcessError):
         return "there is no git repository here"
     return "this clone is shallow: fetch its whole history" if shallow == "true" else ""

@@ -115,11 +115,10 @@ def _settle(
     written: Mapping[str, Commits],
     seeds: Mapping[str, Mapping[str, str]],
 ) -> Ledger:
-    chapters = list(dict.fromkeys([*records.chapters, *(claim.chapter for claim in records.claims.values())]))
     order = {claim_id: place for place, claim_id in enumerate(records.index)}
     claims = sorted(
         records.claims.values(),
-        key=lambda claim: (chapters.index(claim.chapter), order.get(claim.id, len(order))),
+        key=lambda claim: (records.chapters.index(claim.chapter), order.get(claim.id, len(order))),
     )
     entries = []
     for claim in claims:

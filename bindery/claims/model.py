@@ -148,8 +148,8 @@ class Records:
 
     @property
     def chapters(self) -> tuple[str, ...]:
-        """The book's chapters in their order: those under which the list names claims."""
-        return tuple(dict.fromkeys(self.index.values()))
+        """The book's chapters in their order: those of the list, then those that only a record names."""
+        return tuple(dict.fromkeys([*self.index.values(), *(one.chapter for one in self.claims.values())]))
 
     def closest(self, claim_id: str) -> str | None:
         """Return the known id that looks most like ``claim_id``, or None when none does."""

@@ -8,7 +8,7 @@ import yaml
 
 from bindery.claims.accept import accept, edited_changelog, edited_record
 from bindery.claims.ledger import problems
-from bindery.record import CLAIM_MIME
+from bindery.emit import CLAIM_MIME
 from bindery.root import BookError
 
 CHAPTER = "01_classical_cs"
@@ -27,12 +27,12 @@ claims:
     claim: >-
       The error grows in proportion
       to the noise.
+    proposition: "The exponent is 1."
     kind: trend
     chapter: 01_classical_cs
     quantity: {slope: "log-log slope"}
     criterion: "slope = 1 +- 0.1~"
     tolerance: "the spread over seeds"
-    profile: quick
     control: {variant: "too few rows", expect: "below 0.5"}
     unpublished: null
     ACCEPTED
@@ -110,7 +110,7 @@ def test_a_reason_is_demanded(book, reason):
 def test_what_cannot_be_accepted_changes_nothing(book):
     root = book.write(control=1.0)
     with pytest.raises(
-        BookError, match="toy-slope is void and cannot be accepted: the control does not violate"
+        BookError, match="toy-slope is void and cannot be accepted: the control's slope does not violate"
     ):
         accept(root, "toy-slope", "why not")
     with pytest.raises(BookError, match="there is no claim 'toy-slop'; did you mean toy-slope"):

@@ -8,14 +8,14 @@ import yaml
 
 import toys
 from bindery.claims import ledger
-from bindery.claims.entries import report
+from bindery.claims.entries import expected_misses, report
 from bindery.claims.ledger import collect, problems, to_json
-from bindery.record import CLAIM_MIME
+from bindery.emit import CLAIM_MIME
 from bindery.runs.results import store
 
 CHAPTER = "01_classical_cs"
 CLAIM = toys.CLAIM | {"accepted": {"verdict": "reproduced", "reason": "seen"}}
-BIG = CLAIM | {"id": "toy-big", "profile": "paper"}
+BIG = CLAIM | {"id": "toy-big"}
 
 
 def recorded(claim_id="toy-slope", low=0.95, high=1.05, control=(0.1, 0.0, 0.2), profile="quick"):
@@ -74,7 +74,11 @@ def test_a_book_in_order_has_no_problems(book):
     root = book.write(recorded())
     assert problems(root) == []
     (entry,) = collect(root).entries
-    assert (entry.deciding.word, entry.half, entry.double) == ("reproduced", "reproduced", "reproduced")
+    assert (entry.deciding.word, entry.deciding.half, entry.deciding.double) == (
+        "reproduced",
+        "reproduced",
+        "reproduced",
+    )
     assert (entry.quick.profile, entry.paper, entry.agreement, entry.stale) == ("quick", None, None, False)
     assert entry.quick.measurement.interval == {"slope": (0.95, 1.05)}
 
@@ -172,15 +176,15 @@ def test_a_claim_that_is_not_testable_needs_no_page(book):
 def test_an_unsound_record_and_a_list_that_disagrees_are_problems(book):
     root = book.write(recorded(), claims=[CLAIM | {"criterion": "slope <"}])
     assert problems(root)[0].startswith(
-        "claims/toy.yml:12: toy-slope: criterion: criterion 'slope <': column 8"
+        "claims/toy.yml:13: toy-slope: criterion: criterion 'slope <': column 8"
     )
     root = book.write(recorded(), index={CHAPTER: ["toy-slope", "toy-gone"]})
     assert problems(root) == ["claims/index.yml:1: toy-gone: is on the list but has no record"]
 
 
-def test_the_paper_profile_decides_where_the_record_says_so(book):
+def test_the_strongest_run_decides_whichever_way_it_comes_out(book):
     root = book.write(recorded("toy-big", 0.85, 1.0), claims=[BIG])
-    assert "is now 'not run' (nothing is recorded for it in the paper profile" in problems(root)[0]
+    assert "is now 'not settled' (" in problems(root)[0]
     stored(root, recorded("toy-big", profile="paper"))
     (entry,) = collect(root).entries
     assert (entry.quick.word, entry.paper.word, entry.deciding.word) == ("not settled",) + ("reproduced",) * 2
@@ -190,9 +194,11 @@ def test_the_paper_profile_decides_where_the_record_says_so(book):
     assert entry.stale
     book.write(recorded("toy-big"), claims=[BIG])
     assert collect(root).entries[0].agreement is True
+    stored(root, recorded("toy-big", 2, 3, profile="paper"))
+    assert collect(root).entries[0].deciding.word == "contradicted"
 
 
-def test_a_void_paper_verdict_is_a_problem_even_where_quick_decides(book):
+def test_a_void_paper_verdict_is_a_problem(book):
     root = book.write(recorded())
     stored(root, recorded(control=(1.0, 0.9, 1.1), profile="paper"))
     (problem,) = problems(root)
@@ -240,7 +246,7 @@ def test_a_report_says_what_was_measured(book):
     stored(root, recorded("toy-big", profile="paper"))
     text = report(collect(root).entries[0])
     for part in (
-        "toy-big (01_classical_cs, stated): The error grows",
+        "toy-big (01_classical_cs, stated, trend): The error grows",
         "slope = 1 +- 0.1~",
         "too few rows; a slope below 0.5",
         "quick         not settled (10 seeds, seed 0)",
@@ -270,7 +276,7 @@ def test_the_claim_command_runs_the_page_and_prints_the_record(book):
 
 
 def test_the_claim_command_without_a_page_or_with_a_wrong_id(book, monkeypatch, capsys):
-    claims = [CLAIM | {"id": "toy-new", "chapter": "07_nnlm"}, CLAIM | {"profile": "fast"}]
+    claims = [CLAIM | {"id": "toy-new", "chapter": "07_nnlm"}, CLAIM | {"standing": "said"}]
     monkeypatch.chdir(book.write(claims=claims, index={}))
 
     def command(claim_id):
@@ -283,14 +289,48 @@ def test_the_claim_command_without_a_page_or_with_a_wrong_id(book, monkeypatch, 
     assert command("toy-new") == 0
     out = capsys.readouterr().out
     assert out.startswith("no notebook decides toy-new yet: there is no notebooks/07_nnlm.ipynb")
-    assert "not run, decided by the quick profile" in out
+    assert "verdict       not run\n" in out
     for claim_id, message in (
         ("toy-nev", "there is no claim 'toy-nev'; did you mean toy-new"),
         ("zzz", "there is no claim 'zzz'$"),
         (
             "toy-slope",
-            r"the record of toy-slope is not sound:\nclaims/toy.yml:\d+: toy-slope: profile: was 'fast'",
+            r"the record of toy-slope is not sound:\nclaims/toy.yml:\d+: toy-slope: standing: was 'said'",
         ),
     ):
         with pytest.raises(ledger.BookError, match=message):
             command(claim_id)
+
+
+def test_a_lesson_and_its_evidence_are_one_chapter(book):
+    root = book.write(recorded(), stem=f"{CHAPTER}_evidence")
+    book.notebook(f"{CHAPTER}_evidence")
+    assert problems(root) == []
+    assert collect(root).entries[0].quick.word == "reproduced"
+    book.write(recorded())
+    (problem,) = problems(root)
+    assert problem == f"book/{CHAPTER}.ipynb or book/{CHAPTER}_evidence.ipynb: both record toy-slope"
+
+
+def test_claims_are_counted_by_who_makes_them_and_what_stands(book):
+    kinds = [
+        {"id": "toy-a"},
+        {"id": "toy-b", "standing": "companion"},
+        {"id": "toy-c", "standing": "summary"},
+        {"id": "toy-d", "standing": "ours"},
+        {"id": "toy-e", "kind": "theorem check"},
+        {"id": "toy-f", "again": "sharper", "accepted": {"verdict": "being judged again", "reason": "r"}},
+    ]
+    claims = [CLAIM | more for more in kinds]
+    root = book.write(*(recorded(claim["id"]) for claim in claims), claims=claims)
+    assert problems(root) == []
+    groups = collect(root).groups()
+    assert {name: counts["reproduced"] for name, counts in groups.items()} == {
+        "the papers": 2,
+        "a machine-written summary": 1,
+        "our own questions": 1,
+        "theorem checks": 1,
+    }
+    assert groups["the papers"]["being judged again"] == 1
+    # Five intervals with a width decide; the one that is judged again does not.
+    assert expected_misses(collect(root)) == (5, pytest.approx(0.05))

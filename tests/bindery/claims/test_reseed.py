@@ -1,13 +1,17 @@
+import json
+
 import pytest
 
-from bindery.claims.reseed import disagreements, table
+from bindery.claims.reseed import depending, stored
+from bindery.root import BookError
 
 # Reproduced up to seed 1, contradicted from seed 2 on.
 RECORD = """
-from bindery.record import configure, record
-configure(profile, seed)
+from bindery import Page
+from bindery.claims.intervals import interval
+page = Page(profile, seed)
 slope = 1.0 if seed < 2 else -1.0
-record("cs-noise", slope, (slope - 0.1, slope + 0.1), n=10)
+page.claim("cs-noise", interval(slope, slope - 0.1, slope + 0.1, n=10))
 """
 
 
@@ -33,14 +37,14 @@ def test_verdicts_that_depend_on_the_seed_are_reported(book):
     done = book.command("seeds")
     assert done.returncode == 1
     assert done.stdout.splitlines() == [
-        "  claim     page        seed 1      seed 2",
-        "* cs-noise  reproduced  reproduced  contradicted",
+        "cs-noise: page reproduced, 1 reproduced, 2 contradicted",
         "1 of 1 verdicts depend on the seed",
     ]
     assert sorted(line.split(" executed")[0] for line in done.stderr.splitlines()) == [
         f"{stem} with seed {seed}" for stem in ("01_classical_cs", "02_plain") for seed in (1, 2)
     ]
-    # The book is as it was.
+    assert stored(book.root) == {"cs-noise": {"1": "reproduced", "2": "contradicted"}}
+    # The pages are as they were.
     assert book.pages() == pages
     assert (book.root / "results/run_times.json").read_text() == times
 
@@ -57,21 +61,32 @@ def test_a_notebook_that_fails_is_reported_and_its_claims_are_not_compared(book)
     lines = done.stdout.splitlines()
     why = "cell 4 `1 / (seed - 2)`: ZeroDivisionError: division by zero"
     assert lines[0] == f"01_classical_cs with seed 2 failed: {why}"
-    assert lines[-1] == "no verdicts to compare"
+    assert lines[-1] == "0 of 1 verdicts depend on the seed"
+    # What did not run to its end is not stored.
+    assert stored(book.root) == {}
 
 
 def test_pages_must_be_there(book):
-    book.page("02_plain").unlink()
+    for stem in ("01_classical_cs", "02_plain"):
+        book.page(stem).unlink()
     done = book.command("seeds")
     assert done.returncode == 2
-    assert done.stderr == "error: 02_plain must be executed first: python -m bindery execute\n"
+    assert done.stderr == "error: no page was executed: python -m bindery execute\n"
 
 
-def test_a_claim_that_a_run_did_not_record_disagrees():
-    found = {
-        "a": {"x": "void", "y": "void"},
-        "b": {"x": "void", "y": "-"},
-        "c": {"x": "-", "y": "not settled"},
-    }
-    assert disagreements(found) == ["b", "c"]
-    assert [line[:3] for line in table(found, ["x", "y"]).splitlines()] == ["  c", "  a", "* b", "* c"]
+def test_a_page_that_changed_since_is_told_and_a_torn_file_refused(book):
+    assert book.command("seeds", "01", "--seeds", "1").returncode == 0
+    path = book.page("01_classical_cs")
+    page = json.loads(path.read_text())
+    page["metadata"]["gsl"]["digest"] = "another"
+    path.write_text(json.dumps(page))
+    assert stored(book.root) == {"cs-noise": {"1, of an older page": "reproduced"}}
+    file = book.root / "results/seeds.json"
+    file.write_text(file.read_text()[:-20])
+    with pytest.raises(BookError, match=r"results/seeds.json is torn .*: bring it back, or run make seeds"):
+        stored(book.root)
+
+
+def test_a_claim_whose_words_differ_depends_on_the_seed():
+    words = {"a": {"page": "void", "1": "void"}, "b": {"page": "void", "1": "not settled"}}
+    assert depending(words) == ["b"]

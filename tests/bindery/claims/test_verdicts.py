@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bindery.claims.criterion import parse
-from bindery.claims.intervals import t_interval
+from bindery.claims.intervals import by_seed
 from bindery.claims.model import Accepted, Claim, Control
 from bindery.claims.verdicts import Measurement, decide
 
@@ -21,17 +21,18 @@ SLOPE = Claim(
     locus="Theorem 1",
     standing="stated",
     claim="The error grows in proportion to the noise.",
+    proposition="The error grows in proportion to the noise, within a tenth in the exponent.",
     kind="trend",
     chapter="01_classical_cs",
     quantity={"slope": "log-log slope, one per seed"},
     criterion=parse("slope = 1 +- 0.1~"),
     tolerance="0.1: the spread over seeds",
-    profile="quick",
     control=Control("too few rows", "a slope below 0.5"),
     testable=True,
     reason=None,
     misprint=None,
     unpublished=None,
+    again=None,
     accepted=Accepted("not run", "no chapter has run it yet"),
 )
 FAILED = (0.1, 0.0, 0.2)
@@ -100,10 +101,49 @@ def test_a_claim_without_control_needs_none():
 
 def test_not_run_and_not_testable():
     verdict = decide(SLOPE, None)
-    assert (verdict.word, verdict.half, verdict.double, verdict.profile) == ("not run", None, None, "quick")
+    assert (verdict.word, verdict.half, verdict.double, verdict.profile) == ("not run", None, None, "")
     claim = replace(SLOPE, testable=False, reason="the data are not published")
     assert decide(claim, None).word == "not testable"
     assert decide(claim, measured(0.95, 1.05)).reasons == ("the data are not published",)
+
+
+def test_a_claim_to_be_judged_again_has_no_verdict_and_keeps_its_numbers():
+    claim = replace(SLOPE, again="slope = 1 +- 0.05~ on fresh seeds")
+    verdict = decide(claim, measured(0.95, 1.05))
+    assert (verdict.word, verdict.half, verdict.profile) == ("being judged again", None, "quick")
+    assert verdict.measurement.interval == {"slope": (0.95, 1.05)}
+    assert decide(claim, None).word == "being judged again"
+
+
+def test_a_measurement_is_measured_whatever_comes_out():
+    claim = replace(SLOPE, kind="measurement", criterion=None, control=Control(reason="a curve"))
+    value = replace(measured(5.0, 6.0, None), id="toy-slope")
+    assert decide(claim, value).word == "measured"
+    assert decide(claim, None).word == "not run"
+
+
+@pytest.mark.parametrize(
+    ("value", "low", "high", "margin"),
+    [
+        (1.0, 0.95, 1.05, 2.0),  # a tenth to either limit, and a half-width of .05
+        (1.05, 1.0, 1.10, 1.0),
+        (1.15, 1.05, 1.25, -0.5),
+        (1.3, 1.2, 1.4, -2.0),
+        (0.95, 0.93, 0.99, 2.5),  # of a lopsided interval the half towards the limit
+        (1.3, 1.3, 1.3, -np.inf),
+        (1.0, 1.0, 1.0, np.inf),
+    ],
+)
+def test_the_margin_is_the_distance_to_the_limit_in_half_widths(value, low, high, margin):
+    told = replace(measured(low, high), value={"slope": value})
+    assert decide(SLOPE, told).margin == pytest.approx(margin)
+
+
+@given(st.floats(-3, 3), st.floats(0.01, 1), st.floats(0.01, 1))
+def test_the_margin_tells_the_verdict(value, below, above):
+    told = decide(SLOPE, replace(measured(value - below, value + above), value={"slope": value}))
+    wanted = {"reproduced": told.margin >= 1 - 1e-9, "contradicted": told.margin <= -1 + 1e-9}
+    assert wanted.get(told.word, -1 - 1e-9 <= told.margin <= 1 + 1e-9)
 
 
 @pytest.mark.parametrize(
@@ -137,7 +177,7 @@ def test_a_control_may_measure_some_quantities_and_others():
         SLOPE,
         quantity={"n": "", "k": "", "smallest": ""},
         criterion=parse("n < 0.3 and k = 1 +- 0.2"),
-        control=Control("dense", "n above 0.8", parse("smallest > 1")),
+        control=Control("dense", "n above 0.8", parse("smallest > 1"), {"k": "density changes no k"}),
     )
     data = {"value": {"n": 0.1, "k": 1.0}, "low": {"n": 0.0, "k": 0.9}, "high": {"n": 0.2, "k": 1.1}}
     data |= {"n": 3, "unit": "seed", "profile": "quick", "seed": 0, "note": ""}
@@ -152,6 +192,18 @@ def test_a_control_may_measure_some_quantities_and_others():
     assert verdict(n=(0.9, 0.8, 1.0), smallest=(2.0, 1.5, 2.5)).word == "reproduced"
     assert verdict(n=(0.2, 0.1, 0.3), smallest=(2.0, 1.5, 2.5)).word == "void"
     assert len(verdict(n=(0.2, 0.1, 0.3)).reasons) == 2
+    # What is not spared must fail too: the one quantity does not answer for the other.
+    strict = replace(claim, control=replace(claim.control, spared={}))
+    parts = {f"control_{part}": {"n": 0.9, "smallest": 2.0} for part in ("value", "low", "high")}
+    told = decide(strict, Measurement.from_json(data | parts, strict))
+    assert told.word == "void"
+    assert told.reasons == ("the control measures no k, and the record does not spare it",)
+    for part in parts.values():
+        part["k"] = 1.0
+    told = decide(strict, Measurement.from_json(data | parts, strict))
+    assert told.reasons == (
+        "the control's k does not violate n < 0.3 and k = 1 +- 0.2 over its whole interval",
+    )
 
 
 def test_a_recorded_number_needs_one_quantity():
@@ -209,7 +261,7 @@ def recovery_error(threshold, rows, seeds=4, lam=1e-3):
         for _ in range(1500):
             estimate = threshold(estimate + step * A.T @ (A @ (x - estimate)), step * lam)
         errors.append(np.linalg.norm(estimate - x) / np.linalg.norm(x))
-    return t_interval(errors)
+    return by_seed(errors)
 
 
 def test_a_broken_solver_turns_the_verdict():

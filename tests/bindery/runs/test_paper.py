@@ -4,22 +4,23 @@ import subprocess
 import pytest
 
 from bindery.page.dependencies import paper_dependencies
-from bindery.runs import paper
+from bindery.runs import kept, paper
 
 RECORD = """
 import os
-from bindery.record import configure, publish
+from bindery import Page
 from gsl_utils.metrics import error
-configure(profile, seed)
-publish("error", error(seed))
-publish("threads", os.environ["OMP_NUM_THREADS"])
-publish("rows", 400 if profile == "paper" else 200)
+page = Page(profile, seed)
+page.value("error", error(seed))
+page.value("threads", os.environ["OMP_NUM_THREADS"])
+page.value("rows", 400 if page.paper else 200)
 """
 
 
 @pytest.fixture
 def book(toy):
     toy.machinery()
+    toy.claim("cs-noise")
     toy.module("metrics", "def error(x):\n    return 2 * x + 1\n")
     toy.notebook("01_classical_cs", RECORD)
     return toy
@@ -62,7 +63,7 @@ def test_a_failing_run_stores_nothing(book):
     [
         (["02"], "error: '02' fits no notebook; it must fit one of ['01_classical_cs']"),
         (["01", "--threads", "0"], "error: --threads is 0; it must be at least 1"),
-        ([], "required: chapter"),
+        ([], "required: name"),
     ],
 )
 def test_a_wrong_request_is_refused(book, words, message):
@@ -75,8 +76,106 @@ def test_a_page_that_is_no_chapter_has_nothing_to_store(book):
     book.notebook("10_speed", "x = 1")
     done = book.command("paper", "10")
     assert done.returncode == 2
-    assert "10_speed is no chapter of the claims" in done.stderr
+    assert "10_speed is of no chapter of the claims" in done.stderr
     assert not (book.root / "results/10_speed").exists()
+
+
+SWEEP = """
+from bindery import Page
+from gsl_utils.metrics import error
+page = Page(profile, seed)
+def one(m, seed):
+    open("calls", "a").write(f"{m} {seed}\\n")
+    return {"error": error(m + 0.1 * seed)}
+rows = page.sweep(one, {"m": [10, 20]}, [0, 1, 2], name="errors")
+page.value("sum", sum(row["error"] for row in rows))
+"""
+
+
+@pytest.fixture
+def swept(book):
+    book.notebook("01_classical_cs", SWEEP)
+    assert book.command("paper", "01").returncode == 0
+    return book
+
+
+def calls(book):
+    path = book.root / "book/calls"
+    made = path.read_text().split("\n")[:-1]
+    path.unlink()
+    return made
+
+
+def test_the_rows_of_a_run_are_stored_with_it(swept):
+    assert len(calls(swept)) == 6
+    rows = (swept.root / "results/01_classical_cs/rows/errors.csv").read_text().splitlines()
+    assert rows[:2] == ["m,seed,error", "10,0,21.0"]
+    assert len(rows) == 7
+    assert list(stored(swept)["rows"]) == ["rows/errors.csv"]
+    assert not list((swept.root / "results").glob("rows.part/*"))
+
+
+def test_a_replay_tries_one_seed_of_each_sweep_and_renews_the_stamp(swept):
+    before = stored(swept)
+    calls(swept)
+    # Said in other words: the numbers are the same, the digest is not.
+    swept.module("metrics", "def error(x):\n    return x + x + 1\n")
+    assert stored(swept)["provenance"]["sources"] != paper_dependencies(swept.root, "01_classical_cs")
+    done = swept.command("paper", "01", "--replay")
+    assert done.returncode == 0, done.stderr
+    assert calls(swept) == ["10 0", "20 0"]
+    after = stored(swept)
+    assert after["published"] == before["published"]
+    assert after["rows"] == before["rows"]
+    origin = after["provenance"]
+    assert origin["sources"] == paper_dependencies(swept.root, "01_classical_cs")
+    assert origin["seconds"] == before["provenance"]["seconds"]
+    assert set(origin["replay"]) >= {"commit", "versions", "machine", "seconds"}
+
+
+@pytest.mark.parametrize(
+    ("module", "cells", "message"),
+    [
+        (
+            "def error(x):\n    return 2.01 * x + 1\n",
+            SWEEP,
+            "does not give the stored rows: m 10, seed 0: error is",
+        ),
+        (None, SWEEP.replace("[10, 20]", "[10, 30]"), "m 30, seed 0: no such row is stored"),
+        (None, SWEEP.replace("[0, 1, 2]", "[0, 1, 2, 3]"), "asks for (10, 3), of which no row is stored"),
+        (None, SWEEP.replace('"errors"', '"others"'), "holds no rows of others"),
+    ],
+)
+def test_a_replay_that_does_not_agree_leaves_everything(swept, module, cells, message):
+    before = stored(swept)
+    if module:
+        swept.module("metrics", module)
+    swept.notebook("01_classical_cs", cells)
+    done = swept.command("paper", "01", "--replay")
+    assert done.returncode == 1
+    assert message in done.stderr
+    assert stored(swept) == before
+
+
+def test_nothing_to_replay(book):
+    done = book.command("paper", "01", "--replay")
+    assert done.returncode == 2
+    assert "results/01_classical_cs holds nothing to replay; run it" in done.stderr
+
+
+def test_rows_agree_within_a_thousandth_or_a_tenth_of_their_spread():
+    rows = [{"m": 1, "seed": s, "error": value, "word": "a"} for s, value in enumerate((1.0, 2.0, 3.0))]
+
+    def wrong(**changes):
+        return kept.disagreements(rows, [rows[0] | changes])
+
+    assert wrong() == wrong(error=1.09) == wrong(error=0.91) == []
+    assert wrong(error=1.11) == ["m 1, seed 0: error is 1.11 and was 1.0"]
+    assert wrong(word="b") == ["m 1, seed 0: word is b and was a"]
+    assert wrong(error=float("nan")) != []
+    alike = [row | {"error": 1.0} for row in rows]
+    assert kept.disagreements(alike, [alike[0] | {"error": 1.0009}]) == []
+    assert kept.disagreements(alike, [alike[0] | {"error": 1.0011}]) != []
 
 
 def git(folder, *words):

@@ -9,8 +9,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from bindery import record
-from bindery.emit import GLUE_PREFIX
+from bindery.emit import CLAIM_MIME, GLUE_PREFIX
 from bindery.figures.payload import BUNDLE_MIME, from_columns, from_images
 from bindery.page.dependencies import paper_dependencies
 from bindery.runs import results, stored
@@ -49,7 +48,7 @@ def figure(made):
 
 
 def claim(**changes):
-    data = {record.CLAIM_MIME: json.dumps(CLAIM | changes), "text/plain": "a line"}
+    data = {CLAIM_MIME: json.dumps(CLAIM | changes), "text/plain": "a line"}
     return {"output_type": "display_data", "data": data, "metadata": {}}
 
 
@@ -157,9 +156,8 @@ def test_the_root_is_found_from_the_pages_folder(kept, monkeypatch):
     results.store(page(), STEM, provenance(kept.root))
 
 
-def test_a_page_that_makes_results_gets_no_old_ones(kept, monkeypatch):
-    monkeypatch.setattr(record._page, "profile", "paper")
-    assert results.load(STEM, kept.root) is None
+def test_a_page_that_makes_results_gets_no_old_ones(kept):
+    assert results.load(STEM, kept.root, paper=True) is None
 
 
 # Refusals of what is on the disk
@@ -247,7 +245,7 @@ def test_strays_and_strangers_are_problems(kept):
     (kept.root / "results" / "rows.part").mkdir()
     assert results.problems(kept.root) == [
         f"results/{STEM}/notes.txt is not listed in paper.json: remove it",
-        "results/99_gone is of no chapter: there is no notebooks/99_gone.ipynb",
+        "results/99_gone is of no page: there is no notebooks/99_gone.ipynb",
         "results/99_gone has no paper.json: make paper CHAPTER=99_gone writes it",
     ]
 
@@ -257,14 +255,13 @@ def test_good_results_and_none_have_no_problem(kept, root):
     assert results.problems(root) == []
 
 
-def test_what_the_benchmarks_measured_is_of_no_chapter(toy, monkeypatch):
+def test_what_the_benchmarks_measured_is_of_no_chapter(toy):
     table = {"lasso.csv": b"method,seconds\nours,0.1\n"}
     entry = {"name": "lasso", "files": {name: stored.digest(content) for name, content in table.items()}}
     fields = {"claims": [], "published": {}, "figures": [entry], "provenance": {"sources": {}}}
     path = stored.write(toy.root, "benchmarks", fields, table)
     assert results.problems(toy.root) == []
-    monkeypatch.setattr(record._page, "profile", "paper")
-    assert results.load("benchmarks", toy.root).table("lasso")["seconds"].tolist() == [0.1]
+    assert results.load("benchmarks", toy.root, paper=True).table("lasso")["seconds"].tolist() == [0.1]
     (path.parent / "lasso.csv").write_bytes(b"method,seconds\nours,0.01\n")
     with pytest.raises(ResultsError, match=r"lasso\.csv was edited.*make bench"):
         results.load("benchmarks", toy.root)
@@ -321,25 +318,20 @@ def test_sources_that_came_and_went_are_named(kept):
 # Shown in a page
 
 
-def published(kept, root, monkeypatch, *claims):
+def published(kept, root, *claims):
     """Return what a page's prose can use of stored results, with the claims of the real book."""
     shutil.copytree(root / "claims", kept.root / "claims", dirs_exist_ok=True)
     results.store(
         page([*claims, glue("trials", 50), glue("device", "a cpu")]), STEM, provenance(kept.root), kept.root
     )
-    said = {}
-    monkeypatch.setattr(record, "publish", said.__setitem__)
-    results.publish(results.load(STEM, kept.root))
-    return said
+    return results.published(results.load(STEM, kept.root))
 
 
 CONTROL = {"control_value": 0.1, "control_low": 0.0, "control_high": 0.2}
 
 
-def test_publish_glues_every_value_and_todays_verdicts(kept, root, monkeypatch):
-    said = published(
-        kept, root, monkeypatch, claim(**CONTROL), glue("cs-noise", 1.01), glue("cs-noise.verdict", "void")
-    )
+def test_every_value_is_published_with_todays_verdicts(kept, root):
+    said = published(kept, root, claim(**CONTROL), glue("cs-noise", 1.01), glue("cs-noise.verdict", "void"))
     assert said == {
         "paper.cs-noise": 1.01,
         "paper.trials": 50,
@@ -348,28 +340,23 @@ def test_publish_glues_every_value_and_todays_verdicts(kept, root, monkeypatch):
     }
 
 
-def test_a_stored_claim_that_its_record_has_outgrown_has_no_verdict(kept, root, monkeypatch):
-    said = published(kept, root, monkeypatch, claim(**CONTROL, value={"other": 1.0}), claim(id="nobody"))
+def test_a_stored_claim_that_its_record_has_outgrown_has_no_verdict(kept, root):
+    said = published(kept, root, claim(**CONTROL, value={"other": 1.0}), claim(id="nobody"))
     assert said == {"paper.trials": 50, "paper.device": "a cpu"}
 
 
-def test_rows_of_a_run_are_kept_by_the_code_and_removed_when_it_is_stored(book, monkeypatch):
-    monkeypatch.chdir(book.root / "book")
-    assert results.rows(STEM, "phase") is None
-    monkeypatch.setattr(record._page, "profile", "paper")
-    first = results.rows(STEM, "phase")
-    assert first == results.rows(STEM, "phase")
-    assert first.relative_to(book.root / "results" / "rows.part").parts[0].startswith(f"{STEM}-")
-    first.parent.mkdir(parents=True)
-    first.write_text("m,seed\n")
-    book.module("sparse", "def lasso():\n    return 3\n")
-    assert results.rows(STEM, "phase") != first
+def test_rows_are_part_of_what_is_stored(book):
+    rows = {"phase": b"m,seed,error\n10,0,1.5\n"}
+    results.store(page(), STEM, provenance(book.root), book.root, rows)
+    assert results.load(STEM, book.root).files["rows/phase.csv"] == stored.digest(rows["phase"])
+    assert results.problems(book.root) == []
+    file = folder(book) / "rows/phase.csv"
+    file.write_bytes(b"m,seed,error\n10,0,1.4\n")
+    with pytest.raises(ResultsError, match=r"rows/phase\.csv was edited or is of another run"):
+        results.load(STEM, book.root)
+    # Of a run without them none are left.
     results.store(page(), STEM, provenance(book.root), book.root)
-    assert not first.exists()
-    monkeypatch.chdir("/")
-    assert results.rows(STEM, "phase") is None
-    with pytest.raises(ValueError, match=r"name is '\.\./x'"):
-        results.rows(STEM, "../x")
+    assert not file.exists()
 
 
 def test_agreement_says_of_each_stored_claim_what_both_profiles_say():
