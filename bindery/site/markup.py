@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["BookDirective", "Markup", "element", "relative", "setup"]
+__all__ = ["BookDirective", "Fragment", "Markup", "element", "nothing", "relative"]
 
 import html
 import re
@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 from docutils import nodes
-from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 
 from bindery.claims.ledger import Ledger, collect
@@ -74,11 +73,7 @@ class BookDirective(SphinxDirective):
 
 
 class Markup:
-    """Collects HTML and parsed text into a list of nodes, in the order in which they come.
-
-    Args:
-        directive: Whose parser reads the text.
-    """
+    """Collects HTML and parsed text into a list of nodes, in the order in which they come."""
 
     def __init__(self, directive: BookDirective) -> None:
         self._directive = directive
@@ -123,11 +118,5 @@ class Fragment(nodes.General, nodes.Element):
     """A list of nodes that is written without an element around it."""
 
 
-def _nothing(_translator: object, _node: Fragment) -> None:
-    return
-
-
-def setup(app: Sphinx) -> dict[str, Any]:
-    """Register with Sphinx."""
-    app.add_node(Fragment, html=(_nothing, _nothing))
-    return {"parallel_read_safe": True, "parallel_write_safe": True}
+def nothing(_translator: object, _node: Fragment) -> None:
+    """Write nothing where a fragment begins or ends."""

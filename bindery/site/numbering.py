@@ -1,4 +1,4 @@
-"""Sphinx extension: a chapter has the number of its file, whichever other chapters are there yet.
+"""A chapter has the number of its file, whichever other chapters are there yet.
 
 Sphinx counts the pages of a table of contents. The ledger and the claims name chapters by number, and the
 number of a chapter must not change when a page is added before it.
@@ -6,10 +6,9 @@ number of a chapter must not change when a page is added before it.
 
 from __future__ import annotations
 
-__all__ = ["of_file", "setup"]
+__all__ = ["of_file", "renumber"]
 
 import re
-from typing import Any
 
 from docutils import nodes
 from sphinx.application import Sphinx
@@ -18,8 +17,6 @@ from sphinx.environment import BuildEnvironment
 from bindery.site.facts import chapter_number
 
 _CHAPTER = re.compile(r"book/(\d\d_\w+)")
-# Sphinx's own counting listens at 500.
-_AFTER_SPHINX = 900
 
 
 def of_file(page: str, number: tuple[int, ...]) -> tuple[int, ...]:
@@ -32,7 +29,8 @@ def of_file(page: str, number: tuple[int, ...]) -> tuple[int, ...]:
     return number if chapter is None or not number else (chapter_number(chapter[1]), *number[1:])
 
 
-def _renumber(_app: Sphinx, env: BuildEnvironment) -> list[str]:
+def renumber(_app: Sphinx, env: BuildEnvironment) -> list[str]:
+    """Renumber sections, titles and figures, after Sphinx has counted them."""
     for page, sections in env.toc_secnumbers.items():
         for anchor, number in sections.items():
             sections[anchor] = of_file(page, number)
@@ -49,9 +47,3 @@ def _renumber(_app: Sphinx, env: BuildEnvironment) -> list[str]:
             for name, number in figures.items():
                 figures[name] = of_file(page, (*number[:-1], number[-1] - first + 1))
     return []
-
-
-def setup(app: Sphinx) -> dict[str, Any]:
-    """Register with Sphinx."""
-    app.connect("env-get-updated", _renumber, priority=_AFTER_SPHINX)
-    return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from bindery.claims import ledger
 from bindery.figures import bundle
-from bindery.root import BookError, require_root
+from bindery.root import PACKAGE, BookError, require_root
 from bindery.site import OUTPUT
 from bindery.site.repository import find_address
 
@@ -34,27 +34,23 @@ FOLDERS = {
     "notebooks": (".ipynb",),
     "claims": (".yml",),
     "results": (".json", ".csv", ".svg"),
-    "gsl_utils": (".py",),
+    # Their docstrings are on the page of the library; bindery makes the site, besides.
+    PACKAGE: (".py",),
+    "bindery": (".py",),
 }
 NO_INPUT = {"_figures", ".ipynb_checkpoints", "__pycache__"}
 
 
 @dataclass(frozen=True)
 class Site:
-    """The rendered site.
-
-    Args:
-        index: Its first page.
-        fresh: Whether it was up to date before and nothing was done.
-    """
+    """The rendered site: its first page, and whether it was up to date before and nothing was done."""
 
     index: Path
     fresh: bool
 
 
 def _inputs(root: Path) -> Iterator[Path]:
-    for name in FILES:
-        yield root / name
+    yield from (root / name for name in FILES if (root / name).is_file())
     for folder, endings in FOLDERS.items():
         for path in sorted((root / folder).rglob("*")):
             inside = path.relative_to(root).parts
@@ -65,21 +61,12 @@ def _inputs(root: Path) -> Iterator[Path]:
 
 
 def input_digest(root: Path) -> str:
-    """Digest everything that the site is made from.
-
-    Args:
-        root: The repository's root.
-
-    Returns:
-        SHA-256, in hexadecimal, over the inputs, the repository's address and Python's version.
-    """
+    """Digest everything that the site is made from."""
     digest = hashlib.sha256()
     digest.update(repr((find_address(root), sys.version_info[:2])).encode())
     for path in _inputs(root):
-        if path.is_file():
-            content = path.read_bytes()
-            digest.update(f"\n{path.relative_to(root).as_posix()} {len(content)}\n".encode())
-            digest.update(content)
+        content = path.read_bytes()
+        digest.update(f"\n{path.relative_to(root).as_posix()} {len(content)}\n".encode() + content)
     return digest.hexdigest()
 
 
@@ -88,16 +75,6 @@ def render(root: Path, *, force: bool = False) -> Site:
 
     The site is built in a folder of its own, always from nothing, so that a warning cannot hide in a page
     that was not read again; it replaces the old one only when the build has succeeded. One build at a time.
-
-    Args:
-        root: The repository's root.
-        force: Render although nothing changed.
-
-    Returns:
-        Where the site is, and whether it was up to date.
-
-    Raises:
-        BookError: The repository's address is malformed, or Jupyter Book found an error and said so.
     """
     (root / OUTPUT).parent.mkdir(exist_ok=True)
     with (root / LOCK).open("w") as lock:

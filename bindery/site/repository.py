@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["binder_url", "find_address", "normalise"]
+__all__ = ["binder_url", "buttons", "find_address", "normalise"]
 
 import os
 import re
@@ -23,17 +23,6 @@ def normalise(remote: str) -> str | None:
 
     Credentials, ports of ssh and a trailing ``.git`` are dropped; folders, ``file://``, bare host names,
     numeric addresses and private domains are not public.
-
-    Args:
-        remote: What ``git remote get-url`` prints, or what a person writes.
-
-    Returns:
-        An address without a trailing slash, or None.
-
-    >>> normalise("git@github.com:someone/book.git")
-    'https://github.com/someone/book'
-    >>> normalise("/srv/git/book.git") is None
-    True
     """
     remote = remote.strip()
     match = _SCP.match(remote)
@@ -56,25 +45,13 @@ def normalise(remote: str) -> str | None:
 
 
 def find_address(root: Path, environ: Mapping[str, str] = os.environ) -> str | None:
-    """Find the public address of the repository: ``BOOK_REPOSITORY``, or else git's remote ``origin``.
-
-    Args:
-        root: The repository's root.
-        environ: The environment variables.
-
-    Returns:
-        An https address, or None: then the book has no launch and no repository buttons.
-
-    Raises:
-        ValueError: ``BOOK_REPOSITORY`` is set to something that is no public address.
-    """
+    """Find the public address of the repository: ``BOOK_REPOSITORY``, or else git's remote ``origin``."""
     given = environ.get(VARIABLE, "").strip()
     if given:
         address = normalise(given)
         if address is None:
-            raise ValueError(
-                f"{VARIABLE} is {given!r}; it must be the public address of a repository, like https://host/owner/name."
-            )
+            what = "the public address of a repository, like https://host/owner/name."
+            raise ValueError(f"{VARIABLE} is {given!r}; it must be {what}")
         return address
     try:
         answer = subprocess.run(
@@ -88,21 +65,8 @@ def find_address(root: Path, environ: Mapping[str, str] = os.environ) -> str | N
     return normalise(answer.stdout)
 
 
-def binder_url(address: str, path: str, *, binder: str = "https://mybinder.org", ref: str = "HEAD") -> str:
-    """Address that opens one notebook of the repository in Binder.
-
-    Args:
-        address: The repository, as :func:`find_address` gives it.
-        path: The notebook, from the repository's root.
-        binder: The BinderHub.
-        ref: Branch, tag or commit; ``HEAD`` is the newest of the default branch.
-
-    Raises:
-        ValueError: ``path`` is no notebook; Binder would open it as text.
-
-    >>> binder_url("https://github.com/someone/book", "book/01_a.ipynb")
-    'https://mybinder.org/v2/gh/someone/book/HEAD?urlpath=lab/tree/book/01_a.ipynb'
-    """
+def binder_url(address: str, path: str) -> str:
+    """Write the address that opens one notebook of the repository in Binder."""
     if not path.endswith(".ipynb"):
         raise ValueError(f"path is {path!r}; it must be a notebook (.ipynb), or Binder opens a text file.")
     host, _, name = address.removeprefix("https://").partition("/")
@@ -112,4 +76,16 @@ def binder_url(address: str, path: str, *, binder: str = "https://mybinder.org",
         where = f"gl/{quote(name, safe='')}"
     else:
         where = f"git/{quote(address, safe='')}"
-    return f"{binder}/v2/{where}/{ref}?urlpath=lab/tree/{quote(path)}"
+    # HEAD is the newest of the default branch.
+    return f"https://mybinder.org/v2/{where}/HEAD?urlpath=lab/tree/{quote(path)}"
+
+
+def buttons(address: str | None, page: str, suffix: str) -> list[dict[str, str]]:
+    """Make the buttons that lead from a page to its repository, if there is one; notebooks are launched."""
+    if address is None:
+        return []
+    shown = [(address, "Source repository", "fas fa-code-branch", "source-repository")]
+    if suffix == ".ipynb":
+        launch = binder_url(address, page + suffix)
+        shown.insert(0, (launch, "Run this page in Binder", "fas fa-rocket", "launch-binder"))
+    return [dict(zip(("url", "tooltip", "icon", "label"), one, strict=True), type="link") for one in shown]

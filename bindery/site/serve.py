@@ -55,12 +55,7 @@ class _Handler(SimpleHTTPRequestHandler):
 
 
 class SiteServer(ThreadingHTTPServer):
-    """A server of one folder on the loopback address.
-
-    Args:
-        folder: What to serve.
-        port: The port; 0 lets the system choose one.
-    """
+    """A server of one folder on the loopback address."""
 
     daemon_threads = True
 

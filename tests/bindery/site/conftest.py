@@ -103,18 +103,18 @@ paper: "A paper of *three* claims"
 key: kamath2020
 claims:
 - {id: cs-noise, locus: "Section 1", standing: stated, claim: "The error follows $\\\\sigma$.", kind: trend,
-   chapter: 01_classical_cs, quantity: {slope: "a slope"}, criterion: "slope = 1 +- 0.1~",
-   tolerance: "0.1: a choice", profile: quick, testable: true, misprint: null, unpublished: "the constant",
+   proposition: "The slope in $\\\\sigma$ is 1.", chapter: 01_classical_cs, quantity: {slope: "a slope"},
+   criterion: "slope = 1 +- 0.1~", tolerance: "0.1: a choice", unpublished: "the constant",
    control: {variant: "too few rows", expect: "a small slope", criterion: "slope < 0.5"},
-   accepted: {verdict: reproduced, reason: "run"}, history: []}
+   accepted: {verdict: reproduced, reason: "run"}}
 - {id: cs-p0, locus: "Section 2 & 3", standing: ours, claim: "It is <so>.", kind: number,
-   chapter: 01_classical_cs, quantity: {rate: "a rate"}, criterion: "rate > 0.9", tolerance: null,
-   profile: quick, control: {none: "a count"}, testable: true, misprint: a-slip, unpublished: null,
-   accepted: {verdict: "reproduced after correction", reason: "run"}, history: []}
+   proposition: "The rate is <high>.", chapter: 01_classical_cs, quantity: {rate: "a rate"},
+   criterion: "rate > 0.9", tolerance: null, control: {none: "a count"}, misprint: a-slip, unpublished: null,
+   accepted: {verdict: "reproduced after correction", reason: "run"}}
 - {id: cs-tight, locus: "Section 4", standing: stated, claim: "Nothing yet.", kind: bound,
-   chapter: 02_sparse_relu_generators, quantity: {rate: "a rate"}, criterion: "rate > 0.9", tolerance: null,
-   profile: paper, control: {none: "a count"}, testable: true, misprint: null, unpublished: null,
-   accepted: {verdict: "not run", reason: "not yet"}, history: []}
+   proposition: "Nothing.", chapter: 02_sparse_relu_generators, quantity: {rate: "a rate"},
+   criterion: "rate > 0.9", tolerance: null, control: {none: "a count"}, unpublished: null,
+   accepted: {verdict: "not run", reason: "not yet"}}
 """
 ERRATA = """
 errata:

@@ -4,6 +4,9 @@ import pytest
 from bs4 import BeautifulSoup
 from sphinx.application import Sphinx
 
+from bindery.site.extension import LISTENERS
+from bindery.site.numbering import renumber
+
 CHAPTER = """{title}
 ======
 
@@ -47,9 +50,13 @@ def built(tmp_path_factory):
     (root / "index.rst").write_text(TOC)
     for name in ("03_second", "06_third", "10_part", "11_extra"):
         (root / "book" / f"{name}.rst").write_text(CHAPTER.format(title=name[3:].title(), name=name))
-    options = {"extensions": ["bindery.site.numbering"], "numfig": True, "html_theme": "basic"}
+    options = {"numfig": True, "html_theme": "basic"}
     out = root / "out"
-    Sphinx(root, None, out, out / ".doctrees", "html", options, status=None, warningiserror=True).build()
+    app = Sphinx(root, None, out, out / ".doctrees", "html", options, status=None, warningiserror=True)
+    for event, listener, priority in LISTENERS:
+        if listener is renumber:
+            app.connect(event, listener, priority)
+    app.build()
 
     def page(name):
         text = (out / f"{name}.html").read_text(encoding="utf-8")

@@ -11,7 +11,7 @@ from urllib.parse import unquote, urljoin, urlsplit
 import pytest
 
 from bindery.claims.schema import CHAPTERS
-from bindery.site.api import documented_modules
+from bindery.site.directives import documented_modules
 
 pytestmark = pytest.mark.slow
 

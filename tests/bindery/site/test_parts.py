@@ -17,15 +17,13 @@ from bindery.claims.entries import Entry
 from bindery.claims.records import read
 from bindery.claims.schema import VERDICTS
 from bindery.claims.verdicts import Verdict
-from bindery.site import facts, offline, theme
+from bindery.site import facts, finish
 from bindery.site.agreement import rows_html, summary
-from bindery.site.api import documented_modules
-from bindery.site.bundle_links import links_html
-from bindery.site.citation import bibtex, plain
 from bindery.site.claims_box import verdicts
+from bindery.site.directives import bibtex, documented_modules, plain
+from bindery.site.finish import copy_mathjax, polish, redirect_page, svg_size
 from bindery.site.ledger_table import verdict_cell
-from bindery.site.page_source import prepare
-from bindery.site.polish import polish, svg_size
+from bindery.site.pages import describe, links_html, prepare
 from bindery.site.serve import SiteServer
 
 ROOT = Path(__file__).parents[3]
@@ -60,26 +58,26 @@ def test_the_server_says_no_to_what_is_not_there(served):
 
 
 def test_mathjax_is_copied_with_its_fonts(tmp_path):
-    offline.copy_mathjax(tmp_path)
+    copy_mathjax(tmp_path)
     assert (tmp_path / "mathjax" / "tex-chtml.js").stat().st_size > 1e6
     assert len(list((tmp_path / "mathjax").rglob("*.woff"))) > 20
 
 
 def test_a_machine_without_mathjax_is_told_what_is_missing(monkeypatch):
-    monkeypatch.setattr(offline, "PACKAGE", "no-such-package")
+    monkeypatch.setattr(finish, "MATHJAX", "no-such-package")
     with pytest.raises(RuntimeError, match="the package no-such-package must be installed"):
-        offline.find_mathjax()
+        copy_mathjax(Path())
 
 
 def test_a_page_without_a_description_is_found():
     with pytest.raises(LookupError):
-        theme.describe("book/new", '<meta name="viewport">')
-    assert 'content="Search' in theme.describe("search", "")
-    assert theme.describe("book/x", '<meta content="x" name="description">').count("description") == 1
+        describe("book/new", '<meta name="viewport">')
+    assert 'content="Search' in describe("search", "")
+    assert describe("book/x", '<meta content="x" name="description">').count("description") == 1
 
 
 def test_the_first_address_leads_to_the_book_and_is_escaped():
-    page = theme.redirect_page("book/index.html", "A & B", "Of <A>")
+    page = redirect_page("book/index.html", "A & B", "Of <A>")
     assert 'content="0; url=book/index.html"' in page
     assert "<title>A &amp; B</title>" in page
     assert "<A>" not in page
@@ -169,9 +167,10 @@ def test_pictures_get_the_size_that_their_file_says(tmp_path):
     assert svg_size(tmp_path / "none.svg") is None
 
 
-def test_a_page_is_polished_and_nothing_else_is_touched():
-    size = {"x.svg": (96, 48)}.get
-    assert polish('<img alt="A" src="x.svg" />', size) == '<img alt="A" src="x.svg" width="96" height="48" />'
+def test_a_page_is_polished_and_nothing_else_is_touched(tmp_path):
+    (tmp_path / "x.svg").write_text('<svg viewBox="0 0 72 36">')
+    sized = '<img alt="A" src="x.svg" width="96" height="48" />'
+    assert polish('<img alt="A" src="x.svg" />', tmp_path) == sized
     for kept in (
         '<img alt="A" src="y.svg">',
         '<img src="x.svg" width="9">',
@@ -179,11 +178,11 @@ def test_a_page_is_polished_and_nothing_else_is_touched():
         '<img src="https://example.org/x.svg">',
         '<script src="a/bootstrap.js"></script>',
     ):
-        assert polish(kept, size) == kept
-    assert polish('<p>\n <script defer src="../s/fontawesome.js?d=1"></script></p>', size) == "<p></p>"
-    assert polish('<section class="a" id="proof-content">', size) == '<section class="a">'
-    assert polish('<div class="proof" id="thm-nsp">', size) == '<div class="proof" id="thm-nsp">'
-    assert polish('<div role="doc-biblioentry">', size) == '<div role="listitem">'
+        assert polish(kept, tmp_path) == kept
+    assert polish('<p>\n <script defer src="../s/fontawesome.js?d=1"></script></p>', tmp_path) == "<p></p>"
+    assert polish('<section class="a" id="proof-content">', tmp_path) == '<section class="a">'
+    assert polish('<div class="proof" id="thm-nsp">', tmp_path) == '<div class="proof" id="thm-nsp">'
+    assert polish('<div role="doc-biblioentry">', tmp_path) == '<div role="listitem">'
 
 
 def test_links_under_a_figure_name_each_file_that_there_is(tmp_path):
@@ -213,13 +212,11 @@ def test_a_page_is_read_without_what_only_programs_read_and_with_what_its_notebo
     assert prepare(start + middle + '"myst": {}' + end, notebook) == start + middle + '"myst": {}' + end
 
 
-def _entry(profile, quick, paper, *, stale=False):
-    """An entry whose verdicts are given, with a real record that the given profile decides."""
-    record = replace(read(ROOT).claims["cs-noise"], profile=profile)
-    verdicts = [
-        word and Verdict(word, (), None, None, name) for name, word in (("quick", quick), ("paper", paper))
-    ]
-    return Entry(record, *verdicts, stale=stale)
+def _entry(quick, paper, *, stale=False, **settled):
+    """An entry of a real record whose verdicts are given: the strongest run decides."""
+    record = replace(read(ROOT).claims["cs-noise"], again=None)
+    verdicts = [word and Verdict(word, (), name) for name, word in (("quick", quick), ("paper", paper))]
+    return Entry(record, *verdicts, stale=stale, **settled)
 
 
 def _said(html):
@@ -229,13 +226,13 @@ def _said(html):
 @pytest.mark.parametrize(
     ("entry", "said"),
     [
-        (_entry("quick", "reproduced", None), ["✓ reproduced (quick, decides)"]),
-        (_entry("paper", "reproduced", None), ["✓ reproduced (quick)", "○ not run (paper, decides)"]),
+        (_entry("reproduced", None), ["✓ reproduced (quick, decides)"]),
+        (_entry("void", None, seeds={"1": "void"}), ["! void (quick, decides)", "seed 1: void"]),
         (
-            _entry("paper", "reproduced", "contradicted", stale=True),
+            _entry("reproduced", "contradicted", stale=True),
             ["✓ reproduced (quick)", "✗ contradicted (paper, decides, stale)"],
         ),
-        (_entry("quick", None, None), ["○ not run (quick, decides)"]),
+        (_entry(None, None), ["○ not run"]),
     ],
 )
 def test_verdicts_of_both_profiles_are_said_with_which_decides_and_what_is_stale(entry, said):
@@ -245,13 +242,9 @@ def test_verdicts_of_both_profiles_are_said_with_which_decides_and_what_is_stale
 @pytest.mark.parametrize(
     ("entry", "quick", "paper"),
     [
-        (
-            _entry("quick", "reproduced", "reproduced", stale=True),
-            "✓ reproduced decides",
-            "✓ reproduced stale",
-        ),
-        (_entry("paper", None, None), "–", "○ not run decides"),
-        (_entry("paper", "not settled", "void"), "≈ not settled", "! void decides"),
+        (_entry("reproduced", None), "✓ reproduced decides", "–"),
+        (_entry(None, None), "○ not run", "–"),
+        (_entry("not settled", "void", stale=True), "≈ not settled", "! void decides stale"),
     ],
 )
 def test_the_ledgers_cells_say_which_profile_decides_and_what_is_stale(entry, quick, paper):

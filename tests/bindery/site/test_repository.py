@@ -6,8 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bindery.site.repository import binder_url, find_address, normalise
-from bindery.site.theme import repository_buttons
+from bindery.site.repository import binder_url, buttons, find_address, normalise
 
 
 @pytest.mark.parametrize(
@@ -104,10 +103,8 @@ def test_a_launch_link_to_a_text_file_is_refused():
 
 
 def test_buttons_are_absent_without_an_address_and_only_notebooks_are_launched():
-    assert repository_buttons(None, "book/01_a", ".ipynb") == []
-    labels = [
-        button["label"] for button in repository_buttons("https://github.com/a/b", "book/01_a", ".ipynb")
-    ]
-    assert labels == ["launch-binder", "source-repository"]
-    labels = [button["label"] for button in repository_buttons("https://github.com/a/b", "book/index", ".md")]
-    assert labels == ["source-repository"]
+    assert buttons(None, "book/01_a", ".ipynb") == []
+    made = buttons("https://github.com/a/b", "book/01_a", ".ipynb")
+    assert [button["label"] for button in made] == ["launch-binder", "source-repository"]
+    made = buttons("https://github.com/a/b", "book/index", ".md")
+    assert [button["label"] for button in made] == ["source-repository"]

@@ -130,8 +130,7 @@ def test_the_claims_box_says_what_was_measured_and_the_verdicts_in_words(page):
     assert noise["aria-labelledby"] == noise.h3["id"]
     assert noise.select_one("p span.math").get_text() == r"\(\sigma\)"
     assert "✓ reproduced (quick, decides, 10 seeds)" in words(noise)
-    assert "≈ not settled (half the tolerance)" in words(noise)
-    assert "✓ reproduced (double the tolerance)" in words(noise)
+    assert "half the tolerance: not settled; double the tolerance: reproduced" in words(noise)
     row = [words(cell) for cell in noise.select("tbody td")]
     assert row == ["quick, 10 seeds", "slope", "0.970", "[0.930, 1.020]", "0.20", "[0.10, 0.30]"]
     assert all(head["scope"] == "col" for head in noise.select("thead th"))
@@ -162,22 +161,25 @@ def test_the_ledger_has_a_row_for_each_claim_with_what_the_script_needs(page):
     measured = "0.970 [0.930, 1.020] control 0.20 [0.10, 0.30] quick, 10 seeds"
     assert words(noise.select_one('[data-label="Measured"]')) == measured
     quick = words(noise.select_one('[data-label="Quick"]'))
-    assert "decides half tolerance: ≈ not settled double tolerance: ✓ reproduced" in quick
-    assert words(tight.select_one('[data-label="Paper"]')) == "○ not run decides"
+    assert quick.startswith("✓ reproduced decides margin 1.8 ")
+    assert quick.endswith(" half the tolerance: not settled double the tolerance: reproduced")
+    cells = [words(tight.select_one(f'[data-label="{name}"]')) for name in ("Quick", "Paper")]
+    assert cells == ["○ not run", "–"]
     columns = len(table.select("thead th"))
     assert all(len(row.find_all(["th", "td"], recursive=False)) == columns for row in rows)
     assert all(row.th["scope"] == "row" for row in rows)
 
 
-def test_the_summary_counts_the_verdicts_and_leads_to_them(page):
+def test_the_summary_counts_the_verdicts_of_each_group_and_leads_to_them(page):
     items = page("index").select("ul.verdict-counts li")
+    # Of the papers, then our own questions.
     assert [words(item) for item in items] == [
         "1 ✓ reproduced",
-        "1 ✓ reproduced after correction",
         "1 ○ not run",
+        "1 ✓ reproduced after correction",
     ]
-    assert items[2].a["href"] == "ledger.html?verdict=not%20run"
-    assert "3 claims" in words(page("index"))
+    assert items[1].a["href"] == "ledger.html?verdict=not%20run&counted=the%20papers"
+    assert "2 claims of the papers; 1 were run and stand" in words(page("index"))
 
 
 def test_the_errata_show_what_was_run_and_say_what_waits(page):

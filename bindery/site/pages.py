@@ -1,0 +1,118 @@
+"""What becomes of each page in a build: how it is read, the links under its figures, its head, buttons."""
+
+from __future__ import annotations
+
+__all__ = ["RESOLVE_THEME", "add_links", "complete", "describe", "links_html", "prepare", "prepare_source"]
+
+import html
+import json
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from docutils import nodes
+from sphinx.application import Sphinx
+from sphinx.util import logging
+
+from bindery.figures.bundle import BUNDLE_MIME
+from bindery.site.markup import element, relative
+from bindery.site.render import FIGURES
+from bindery.site.repository import buttons, find_address
+
+LOGGER = logging.getLogger(__name__)
+_address = cache(find_address)
+
+# What the pages carry for programs: records of claims and bundles of figures.
+OWN_TYPES = "application/vnd.gsl."
+# The ending of each file of a bundle, and what the link to it says.
+FILES = {"svg": "Picture (SVG)", "csv": "numbers (CSV)", "npz": "arrays (NPZ)", "json": "description (JSON)"}
+# Pages that Sphinx makes by itself, and that no front matter can describe.
+MADE_BY_SPHINX = {"search": "Search the text of every page of the book."}
+# The page with a script of its own, which sorts and filters its table.
+SCRIPTS = {"book/ledger": "ledger.js"}
+
+# The theme resolves "auto" when its own script arrives; until then a page has no colours, and two logos.
+RESOLVE_THEME = """
+(() => {
+  const root = document.documentElement.dataset;
+  if (root.theme === "light" || root.theme === "dark") return;
+  root.theme = window.matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light";
+})();
+"""
+
+
+def prepare(page: str, notebook: str | None) -> str:
+    """Make an executed page readable for the renderer.
+
+    Outputs that only programs read are dropped: it would warn about them. What the notebook, if there is one,
+    says to the renderer is added, where the page does not say it.
+    """
+    content = json.loads(page)
+    for cell in content["cells"]:
+        for output in cell.get("outputs", []):
+            data = output.get("data", {})
+            for mime in [mime for mime in data if mime.startswith(OWN_TYPES)]:
+                del data[mime]
+    said = {} if notebook is None else json.loads(notebook)["metadata"]
+    if "myst" in said:
+        content["metadata"].setdefault("myst", said["myst"])
+    return json.dumps(content, ensure_ascii=False)
+
+
+def prepare_source(app: Sphinx, page: str, source: list[str]) -> None:
+    """Give the renderer a page as it can read it."""
+    path = Path(app.env.doc2path(page))
+    if path.suffix == ".ipynb":
+        notebook = Path(app.srcdir) / "notebooks" / path.name
+        source[0] = prepare(source[0], notebook.read_text(encoding="utf-8") if notebook.is_file() else None)
+
+
+def links_html(page: str, folder: Path, name: str) -> str:
+    """Write the links to the files of a figure, which were extracted to a folder."""
+    there = [ending for ending in FILES if (folder / f"{name}.{ending}").is_file()]
+    if "svg" not in there or "json" not in there:
+        raise FileNotFoundError(f"{folder.name}: the bundle of the figure {name!r} was not extracted")
+    address = relative(page, f"figures/{page.split('/')[-1]}/{name}")
+    links = [
+        f"{element('a', href=f'{address}.{ending}', download='')}{FILES[ending]}</a>" for ending in there
+    ]
+    return f'<p class="bundle-links"><span class="bundle-label">This figure:</span> {", ".join(links)}</p>'
+
+
+def add_links(app: Sphinx, doctree: nodes.document) -> None:
+    """Put links to its picture, its numbers and their description under each figure of an executed page."""
+    page = app.env.docname
+    source = Path(app.env.doc2path(page))
+    if source.suffix != ".ipynb":
+        return
+    cells = json.loads(source.read_text(encoding="utf-8"))["cells"]
+    for shown in list(doctree.findall(nodes.container)):
+        if shown.get("nb_element") == "cell_code":
+            for output in cells[shown["cell_index"]].get("outputs", []):
+                if BUNDLE_MIME in output.get("data", {}):
+                    name = json.loads("".join(output["data"][BUNDLE_MIME]))["name"]
+                    links = links_html(page, Path(app.srcdir) / FIGURES / source.stem, name)
+                    shown.append(nodes.raw("", links, format="html"))
+
+
+def describe(page: str, metatags: str) -> str:
+    """Return the meta tags of a page with a description among them; a LookupError where it has none."""
+    if 'name="description"' in metatags:
+        return metatags
+    text = MADE_BY_SPHINX[page]
+    return f'{metatags}\n<meta name="description" content="{html.escape(text)}" />'
+
+
+def complete(
+    app: Sphinx, page: str, _template: str, context: dict[str, Any], doctree: nodes.document | None
+) -> None:
+    """Give a page its description, its script, and the buttons that lead to its repository."""
+    try:
+        context["metatags"] = describe(page, context.get("metatags", ""))
+    except LookupError:
+        LOGGER.warning("%s has no description (myst: html_meta: description: in its front matter)", page)
+    if page in SCRIPTS:
+        app.add_js_file(SCRIPTS[page], defer="defer")
+    if doctree is not None:
+        suffix = context.get("page_source_suffix") or ""
+        context["header_buttons"] += buttons(_address(Path(app.srcdir)), page, suffix)
