@@ -19,6 +19,11 @@ def __getattr__(name: str) -> Any:
     return getattr(import_module("bindery.figures.plotting"), name)
 
 
+def __dir__() -> list[str]:
+    """List what is imported late, too, for those who document it."""
+    return sorted({*globals(), *__all__})
+
+
 def text_table(columns: Mapping[str, Sequence[Any]], formats: Mapping[str, str] | None = None) -> str:
     """Return columns of equal length as lines of text; text stands left, numbers right.
 

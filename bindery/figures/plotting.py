@@ -3,59 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any, Literal, cast
 
+import matplotlib as mpl
 import numpy as np
 from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.rcsetup import cycler
 
-from bindery import emit, record
+from bindery.emit import display
 from bindery.figures import svg
 from bindery.figures.payload import BUNDLE_MIME, from_columns, from_images
 
 __all__ = ["COLORS", "GROUND", "WIDTH", "band", "figsize", "label_lines", "show", "tidy", "use_style"]
 
-# Six colours that stay apart under each colour-vision deficiency, and from the ground; a test simulates it.
-COLORS = ("#2f4bd6", "#db7901", "#00a371", "#a87fbe", "#703901", "#2b2b2b")
-GROUND = "#fdfdfb"
-# One column of text, in inches: at 12 points this leaves letters of more than 9 px on a telephone of 390 px.
-WIDTH = 6.0
+_STYLE = mpl.rc_params_from_file(str(Path(__file__).with_name("book.mplstyle")), use_default_template=False)
+COLORS: tuple[str, ...] = tuple(_STYLE["axes.prop_cycle"].by_key()["color"])
+GROUND: str = _STYLE["axes.facecolor"]
+WIDTH: float = _STYLE["figure.figsize"][0]
 _POINTS_PER_INCH = 72.0
-
-_STYLE: dict[str, Any] = {
-    "axes.axisbelow": True,
-    "axes.edgecolor": "#555555",
-    "axes.facecolor": GROUND,
-    "axes.formatter.use_mathtext": True,
-    "axes.grid": True,
-    "axes.labelsize": 12,
-    "axes.prop_cycle": cycler(color=list(COLORS)),
-    "axes.spines.right": False,
-    "axes.spines.top": False,
-    "axes.titlelocation": "left",
-    "axes.titlesize": 12,
-    "figure.constrained_layout.use": True,
-    "figure.facecolor": GROUND,
-    "figure.figsize": (WIDTH, 3.7),
-    "figure.titlesize": 12,
-    "font.family": "DejaVu Sans",
-    "font.size": 12,
-    "grid.color": "#dddddd",
-    "grid.linewidth": 0.6,
-    "image.cmap": "cividis",
-    # The picture's own pixels: small, and the reader's machine keeps them sharp.
-    "image.composite_image": False,
-    "image.interpolation": "none",
-    "legend.fontsize": 11,
-    "legend.frameon": False,
-    "lines.linewidth": 2.0,
-    "lines.markersize": 5,
-    "savefig.facecolor": GROUND,
-    "xtick.labelsize": 11,
-    "ytick.labelsize": 11,
-}
 
 
 def use_style() -> None:
@@ -65,7 +32,7 @@ def use_style() -> None:
     >>> plt.rcParams["figure.figsize"]
     [6.0, 3.7]
     """
-    plt.rcParams.update(cast("Any", _STYLE))
+    plt.rcParams.update(_STYLE)
 
 
 def figsize(aspect: float = 0.62) -> tuple[float, float]:
@@ -235,11 +202,14 @@ def show(
     svg.thin_labels(fig)
     picture = svg.render(fig, name)
     plt.close(fig)
-    emit.display({"image/svg+xml": picture, BUNDLE_MIME: bundle.to_json()})
+    display({"image/svg+xml": picture, BUNDLE_MIME: bundle.to_json()})
 
 
 def _run(profile: str | None, seed: int | Sequence[int] | None) -> tuple[str, list[int]]:
     """Return the profile and the seeds of the run, from the arguments or from the page's configuration."""
+    # Of the old calls, until no page makes them.
+    from bindery import record
+
     of_page = record.configured()
     profile = of_page[0] if profile is None else profile
     seed = of_page[1] if seed is None else seed
