@@ -13,7 +13,17 @@ from dataclasses import dataclass, field
 from numbers import Integral, Real
 from typing import Any
 
-__all__ = ["CLAIM_MIME", "GLUE_PREFIX", "Registry", "display", "glue", "glue_text", "one_line", "rounded", "whole"]
+__all__ = [
+    "CLAIM_MIME",
+    "GLUE_PREFIX",
+    "Registry",
+    "display",
+    "glue",
+    "glue_text",
+    "one_line",
+    "rounded",
+    "whole",
+]
 
 # A recorded claim is an output of this kind.
 CLAIM_MIME = "application/vnd.gsl.claim+json"
@@ -34,9 +44,6 @@ class Registry:
 
         A reader who runs a cell again, unchanged, publishes its keys again; anything else is a second value
         for the same name.
-
-        Raises:
-            ValueError: One of them is published already.
         """
         cell, keys = _cell(), list(keys)
         for key in keys:
@@ -52,17 +59,6 @@ class Registry:
 
 def rounded(name: str, value: Any) -> float | int:
     """Return a number rounded to six significant digits; whole numbers stay exact.
-
-    Args:
-        name: What the number is, for the error.
-        value: Any real number: Python's, numpy's, or a tensor without dimensions.
-
-    Returns:
-        An ``int`` for a whole number, else a ``float``.
-
-    Raises:
-        TypeError: ``value`` is not a number.
-        ValueError: ``value`` is NaN or infinite.
 
     >>> rounded("slope", 1.00000049), rounded("count", 12345678)
     (1.0, 12345678)
@@ -83,10 +79,6 @@ def rounded(name: str, value: Any) -> float | int:
 def whole(name: str, value: Any, least: int) -> int:
     """Return a whole number of at least ``least``.
 
-    Raises:
-        TypeError: ``value`` is not a whole number.
-        ValueError: ``value`` is below ``least``.
-
     >>> whole("seed", 3, least=0)
     3
     """
@@ -100,10 +92,6 @@ def whole(name: str, value: Any, least: int) -> int:
 def one_line(name: str, value: Any, *, empty: bool = False) -> str:
     """Return text that is one line, and not empty unless ``empty`` allows it.
 
-    Raises:
-        TypeError: ``value`` is not text.
-        ValueError: It is empty, or has more than one line.
-
     >>> one_line("unit", "seed")
     'seed'
     """
@@ -116,14 +104,6 @@ def one_line(name: str, value: Any, *, empty: bool = False) -> str:
 
 def glue_text(key: str, value: float | int | str) -> str:
     """Return the text that myst-nb reads back: the representation of a number or of a line of text.
-
-    Args:
-        key: The name under which prose finds the value.
-        value: A number, which is rounded, or one line of text.
-
-    Raises:
-        TypeError: ``value`` is neither.
-        ValueError: ``key`` is malformed, or ``value`` is not finite or not one line.
 
     >>> glue_text("slope", 1.23456789), glue_text("slope.verdict", "reproduced")
     ('1.23457', "'reproduced'")

@@ -81,17 +81,6 @@ def edited_record(text: str, claim_id: str, verdict: str, reason: str) -> str:
 def edited_changelog(text: str, line: str) -> str:
     """Return the changelog with a line added to the verdicts of what is not released yet.
 
-    Args:
-        text: The changelog.
-        line: The line, a list item; it goes to the end of the section "Verdicts", which is made where it is
-            missing.
-
-    Returns:
-        The new text.
-
-    Raises:
-        BookError: The changelog has no heading for what is not released yet.
-
     >>> edited_changelog("## Unreleased", "- One.").splitlines()
     ['## Unreleased', '', '### Verdicts', '', '- One.']
     """

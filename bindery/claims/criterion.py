@@ -1,23 +1,18 @@
-"""The small language in which a claim's criterion is written.
+"""Criteria: the small language in which a claim's record writes one, and what whole intervals say of it.
 
-A criterion is one line of a claim's record, such as ``slope = 1 +- 0.1~`` or
-``exponent_n < 0.3 and 0.8 <= exponent_k <= 1.2``. The whole grammar:
+A criterion is one line, conditions joined by ``and``:
 
 .. code-block:: text
 
-    criterion  =  condition { "and" condition }
-    condition  =  name "=" number [ "+-" tolerance ]        x = 1 +- 0.1~       a target and its tolerance
-               |  name "in" "[" limit "," limit "]"         x in [5, 10]
-               |  name relation limit                       x >= 2/3
-               |  limit relation name [ relation limit ]    0.8 <= x <= 1.2
-    relation   =  "<" | "<=" | ">" | ">="
-    limit      =  number                                    a limit that never scales
-               |  number ( "+" | "-" ) tolerance "~"        x >= 1 - 0.05~      one-sided tolerance about 1
-               |  tolerance "~"                             x < 0.03~           tolerance about 0
-    number     =  [ "-" ] decimal [ "/" decimal ]           0.3   -1   2/3   1e-9
+    x = 1 +- 0.1~            a target and its tolerance
+    x in [5, 10]             limits
+    x >= 2/3                 a limit that never scales
+    0.8 <= x < 1.2           two of them
+    x >= 1 - 0.05~           a one-sided tolerance about 1
+    x < 0.03~                a tolerance about 0
 
 A ``~`` marks a tolerance: the number that half and double tolerance scale. The number after ``+-`` is always
-one, with or without ``~``. A name is a lower-case word with digits and underscores. There is no arithmetic
+one, with or without it. A name is a lower-case word with digits and underscores. There is no arithmetic
 between quantities: what is compared is measured as one quantity (a difference, a ratio).
 """
 
@@ -25,215 +20,209 @@ from __future__ import annotations
 
 import math
 import re
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 from typing import Literal
 
-from bindery.claims.bounds import Bound, Criterion
+__all__ = ["Bound", "Criterion", "CriterionError", "Outcome", "parse"]
 
-__all__ = ["Criterion", "CriterionError", "parse"]
+Outcome = Literal["satisfied", "violated", "straddles"]
 
-_TOKEN = re.compile(
-    r"\s*(?:(?P<number>(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)"
-    r"|(?P<name>[a-z][a-z0-9_]*)"
-    r"|(?P<symbol><=|>=|\+-|[<>=+\-/~\[\],]))"
-)
-_RELATIONS = ("<", "<=", ">", ">=")
+_UNSIGNED = r"(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?(?:/\d+\.?\d*)?"
+_NUMBER = rf"-?\s*{_UNSIGNED}"
+_LIMIT = rf"{_NUMBER}\s*(?:~|[+-]\s*{_UNSIGNED}\s*~)?"
+_NAME, _RELATION = r"[a-z][a-z0-9_]*", r"<=|>=|<|>"
+_TARGET = re.compile(rf"({_NAME})\s*=\s*({_NUMBER})\s*(?:\+-\s*({_UNSIGNED})\s*~?)?")
+_INSIDE = re.compile(rf"({_NAME})\s+in\s*\[\s*({_LIMIT})\s*,\s*({_LIMIT})\s*\]")
+_ONE = re.compile(rf"({_NAME})\s*({_RELATION})\s*({_LIMIT})")
+_CHAIN = re.compile(rf"({_LIMIT})\s*({_RELATION})\s*({_NAME})\s*(?:({_RELATION})\s*({_LIMIT}))?")
+_TOLERANT = re.compile(rf"({_NUMBER})\s*([+-])\s*({_UNSIGNED})\s*~")
+_MIRRORED = {"<": ">", "<=": ">=", ">": "<", ">=": "<="}
 
 
 class CriterionError(ValueError):
-    """A criterion that does not follow the grammar; the message holds the column and what was expected."""
+    """A line that is no criterion; the message names the condition and what it must be like."""
 
 
 @dataclass(frozen=True)
-class _Token:
-    kind: str
+class Bound:
+    """One side of one quantity: it is below (or above) ``centre`` plus (or minus) ``tolerance``."""
+
+    quantity: str
+    side: Literal["below", "above"]
+    strict: bool
+    centre: float
+    tolerance: float
+
+    def limit(self, factor: float) -> float:
+        """Return the limit when the tolerance is multiplied by ``factor``."""
+        scaled = factor * self.tolerance
+        return self.centre + scaled if self.side == "below" else self.centre - scaled
+
+
+@dataclass(frozen=True)
+class Criterion:
+    """A parsed criterion: every bound must hold, with every tolerance multiplied by ``factor``.
+
+    >>> criterion = parse("slope = 1 +- 0.1~")
+    >>> criterion.evaluate({"slope": (0.96, 1.02)}), criterion.scaled(0.5).evaluate({"slope": (0.94, 1.02)})
+    ('satisfied', 'straddles')
+    """
+
     text: str
-    column: int
+    bounds: tuple[Bound, ...]
+    factor: float = 1.0
 
+    @property
+    def quantities(self) -> tuple[str, ...]:
+        """The names of the quantities, in the order in which they appear."""
+        return tuple(dict.fromkeys(bound.quantity for bound in self.bounds))
 
-class _Parser:
-    """Recursive descent over the grammar in the module's docstring, one method a rule."""
+    @property
+    def scalable(self) -> bool:
+        """Whether the criterion has a tolerance that half and double tolerance scale."""
+        return any(bound.tolerance > 0 for bound in self.bounds)
 
-    def __init__(self, text: str) -> None:
-        self.text = text
-        self.tokens = self._tokens()
-        self.at = 0
+    def scaled(self, factor: float) -> Criterion:
+        """Return the criterion with every tolerance multiplied; a larger factor never makes it harder."""
+        if not (math.isfinite(factor) and factor > 0):
+            raise ValueError(f"factor was {factor}; it must be a finite number above 0")
+        return replace(self, factor=self.factor * factor)
 
-    def _tokens(self) -> list[_Token]:
-        tokens, position = [], 0
-        end = len(self.text.rstrip())
-        while position < end:
-            match = _TOKEN.match(self.text, position)
-            if match is None:
-                position += len(self.text[position:]) - len(self.text[position:].lstrip())
-                raise CriterionError(
-                    f"criterion {self.text!r}: column {position + 1} holds {self.text[position]!r}, "
-                    "expected a number, a quantity in lower case, a relation, '+-', '~', '[', ',' or ']'"
-                )
-            kind = str(match.lastgroup)
-            word = match.group(kind)
-            if word in {"and", "in"}:
-                kind = "symbol"
-            tokens.append(_Token(kind, word, match.start(kind) + 1))
-            position = match.end()
-        tokens.append(_Token("end", "", end + 1))
-        return tokens
+    def evaluate(self, intervals: Mapping[str, tuple[float, float]], *, partial: bool = False) -> Outcome:
+        """Say whether every point of the intervals satisfies the criterion, none does, or neither.
 
-    def fail(self, expected: str, token: _Token | None = None) -> CriterionError:
-        token = token or self.tokens[self.at]
-        found = "the end" if token.kind == "end" else repr(token.text)
-        return CriterionError(
-            f"criterion {self.text!r}: column {token.column} holds {found}, expected {expected}"
-        )
+        With ``partial`` quantities may be missing: one that is can satisfy nothing and violate nothing.
 
-    def peek(self, *words: str) -> bool:
-        token = self.tokens[self.at]
-        return token.kind == "symbol" and token.text in words
+        Raises:
+            ValueError: An interval is missing, not asked for, holds NaN, or has its ends the wrong way round.
+        """
+        unknown = sorted(set(intervals) - set(self.quantities))
+        missing = [name for name in self.quantities if name not in intervals]
+        if unknown:
+            raise ValueError(f"intervals had {unknown}, which the criterion {self.text!r} does not mention")
+        if missing and not partial:
+            raise ValueError(f"intervals lacked {missing}, which the criterion {self.text!r} needs")
+        outcomes = [self._one(name, *intervals[name]) for name in self.quantities if name in intervals]
+        if "violated" in outcomes:
+            return "violated"
+        return "satisfied" if not missing and set(outcomes) == {"satisfied"} else "straddles"
 
-    def take(self, kind: str, expected: str, *words: str) -> _Token:
-        token = self.tokens[self.at]
-        if token.kind != kind or (words and token.text not in words):
-            raise self.fail(expected)
-        self.at += 1
-        return token
+    def margin(self, name: str, value: float, low: float, high: float) -> float:
+        """Return how far a quantity's value lies inside its limits, in half-widths of its interval.
 
-    def criterion(self) -> Criterion:
-        bounds = self.condition()
-        while self.peek("and"):
-            self.at += 1
-            bounds += self.condition()
-        if self.tokens[self.at].kind != "end":
-            raise self.fail("'and' or the end")
-        criterion = Criterion(self.text.strip(), tuple(bounds))
-        for name in criterion.quantities:
-            above, above_open, below, below_open = criterion._allowed(name)
-            if above > below or (above == below and (above_open or below_open)):
-                raise CriterionError(f"criterion {self.text!r}: no value of {name} can satisfy it")
-        return criterion
+        Above 1 the whole interval satisfies the bounds, below -1 it violates one of them. Of the two halves
+        of the interval it is the one towards the limit; one without a width gives an infinity.
+        """
+        found = []
+        for bound in (bound for bound in self.bounds if bound.quantity == name):
+            limit = bound.limit(self.factor)
+            inside = limit - value if bound.side == "below" else value - limit
+            half = high - value if (bound.side == "below") == (inside >= 0) else value - low
+            found.append(inside / half if half > 0 else math.copysign(math.inf, inside))
+        return min(found)
 
-    def condition(self) -> list[Bound]:
-        if self.tokens[self.at].kind == "name":
-            name = self.take("name", "a quantity").text
-            if self.peek("="):
-                return self.target(name)
-            if self.peek("in"):
-                return self.inside(name)
-            relation = self.take("symbol", "a relation, '=' or 'in'", *_RELATIONS)
-            return [self.limit(name, relation.text)]
-        return self.chain()
+    def _one(self, name: str, low: float, high: float) -> Outcome:
+        if math.isnan(low) or math.isnan(high):
+            raise ValueError(f"the interval of {name} was ({low}, {high}); its ends must be numbers, not NaN")
+        if low > high:
+            raise ValueError(f"the interval of {name} was ({low}, {high}); low must not exceed high")
+        above, above_open, below, below_open = self._allowed(name)
+        over = low > above or (low == above and not above_open)
+        if over and (high < below or (high == below and not below_open)):
+            return "satisfied"
+        beneath = high < above or (high == above and above_open)
+        beyond = low > below or (low == below and below_open)
+        return "violated" if beneath or beyond or self.empty(name) else "straddles"
 
-    def target(self, name: str) -> list[Bound]:
-        self.at += 1
-        centre, tolerance = self.number(), 0.0
-        if self.peek("+-"):
-            self.at += 1
-            tolerance = self.tolerance()
-            if self.peek("~"):
-                self.at += 1
-        return [
-            Bound(name, "above", strict=False, centre=centre, tolerance=tolerance),
-            Bound(name, "below", strict=False, centre=centre, tolerance=tolerance),
-        ]
+    def empty(self, name: str) -> bool:
+        """Whether no value of a quantity satisfies its bounds."""
+        above, above_open, below, below_open = self._allowed(name)
+        return above > below or (above == below and (above_open or below_open))
 
-    def inside(self, name: str) -> list[Bound]:
-        self.at += 1
-        self.take("symbol", "'['", "[")
-        low = self.limit(name, ">=")
-        self.take("symbol", "','", ",")
-        high = self.limit(name, "<=")
-        self.take("symbol", "']'", "]")
-        return [low, high]
+    def _allowed(self, name: str) -> tuple[float, bool, float, bool]:
+        """The bounds on one quantity taken together, an interval: each end, and whether it is excluded."""
+        above, above_open, below, below_open = -math.inf, False, math.inf, False
+        for bound in (bound for bound in self.bounds if bound.quantity == name):
+            limit = bound.limit(self.factor)
+            if bound.side == "above" and (limit, bound.strict) > (above, above_open):
+                above, above_open = limit, bound.strict
+            if bound.side == "below" and (-limit, bound.strict) > (-below, below_open):
+                below, below_open = limit, bound.strict
+        return above, above_open, below, below_open
 
-    def chain(self) -> list[Bound]:
-        start = self.at
-        # The left limit is read twice: only the relation behind it says on which side it lies.
-        self.side_free_limit()
-        relation = self.take("symbol", "a relation", *_RELATIONS).text
-        name = self.take("name", "a quantity").text
-        behind, self.at = self.at, start
-        mirrored = {"<": ">", "<=": ">=", ">": "<", ">=": "<="}[relation]
-        bounds = [self.limit(name, mirrored)]
-        self.at = behind
-        if self.peek(*_RELATIONS):
-            token = self.take("symbol", "a relation", *_RELATIONS)
-            if token.text[0] != relation[0]:
-                raise self.fail(f"'{relation[0]}' or '{relation[0]}=', as on the left of {name}", token)
-            bounds.append(self.limit(name, token.text))
-        return bounds
-
-    def side_free_limit(self) -> tuple[float, float]:
-        """Read a limit as (what never scales, the signed tolerance)."""
-        value = self.number()
-        if self.peek("~"):
-            self.at += 1
-            return 0.0, value
-        if self.peek("+", "-"):
-            sign = 1.0 if self.take("symbol", "a sign").text == "+" else -1.0
-            tolerance = self.tolerance()
-            self.take("symbol", "'~' after the tolerance", "~")
-            return value, sign * tolerance
-        return value, 0.0
-
-    def limit(self, name: str, relation: str) -> Bound:
-        token = self.tokens[self.at]
-        centre, tolerance = self.side_free_limit()
-        side: Literal["below", "above"] = "below" if relation[0] == "<" else "above"
-        outward = tolerance if side == "below" else -tolerance
-        if outward < 0:
-            raise self.fail(
-                f"a tolerance that loosens the criterion as it grows (here it tightens: write "
-                f"'1 {'+' if side == 'below' else '-'} 0.1~' for a tolerance about 1, or leave out '~')",
-                token,
-            )
-        return Bound(name, side, strict=len(relation) == 1, centre=centre, tolerance=outward)
-
-    def tolerance(self) -> float:
-        token = self.tokens[self.at]
-        value = self.unsigned()
-        if value == 0:
-            raise self.fail("a tolerance above 0", token)
-        return value
-
-    def number(self) -> float:
-        sign = 1.0
-        if self.peek("-"):
-            self.at += 1
-            sign = -1.0
-        return sign * self.unsigned()
-
-    def unsigned(self) -> float:
-        token = self.take("number", "a number")
-        value = float(token.text)
-        if self.peek("/"):
-            self.at += 1
-            divisor = self.take("number", "a number")
-            if float(divisor.text) == 0:
-                raise self.fail("a divisor other than 0", divisor)
-            value /= float(divisor.text)
-        if not math.isfinite(value):
-            raise self.fail("a number that a float64 can hold", token)
-        return value
+    def __str__(self) -> str:
+        return self.text if self.factor == 1 else f"{self.text} (tolerance times {self.factor:g})"
 
 
 def parse(text: str) -> Criterion:
     """Read a criterion.
 
-    Args:
-        text: One line in the grammar of this module.
-
-    Returns:
-        The criterion, ready to be evaluated on intervals.
-
-    Raises:
-        TypeError: ``text`` is not a string.
-        CriterionError: It does not follow the grammar, or nothing can satisfy it.
-
     >>> parse("0.8 <= slope <= 1.2 and gap < 0.03~").quantities
     ('slope', 'gap')
     >>> parse("slope << 1")
     Traceback (most recent call last):
-    bindery.claims.criterion.CriterionError: criterion 'slope << 1': column 8 holds '<', expected a number
+    bindery.claims.criterion.CriterionError: criterion 'slope << 1': 'slope << 1' must be like 'x < 0.3', ...
     """
     if not isinstance(text, str):
         raise TypeError(f"text was {text!r}; a criterion must be a string")
-    return _Parser(text).criterion()
+    conditions = re.split(r"\band\b", text)
+    criterion = Criterion(
+        text.strip(), tuple(bound for one in conditions for bound in _bounds(text, one.strip()))
+    )
+    for name in criterion.quantities:
+        if criterion.empty(name):
+            raise CriterionError(f"criterion {text!r}: no value of {name} can satisfy it")
+    return criterion
+
+
+def _bounds(text: str, condition: str) -> Iterator[Bound]:
+    if found := _TARGET.fullmatch(condition):
+        name, centre = found[1], _number(text, found[2])
+        tolerance = _number(text, found[3]) if found[3] else 0.0
+        if found[3] and tolerance == 0:
+            raise CriterionError(f"criterion {text!r}: {condition!r} must have a tolerance above 0")
+        yield Bound(name, "above", False, centre, tolerance)
+        yield Bound(name, "below", False, centre, tolerance)
+    elif found := _INSIDE.fullmatch(condition):
+        yield _bound(text, found[1], ">=", found[2])
+        yield _bound(text, found[1], "<=", found[3])
+    elif found := _ONE.fullmatch(condition):
+        yield _bound(text, *found.groups())
+    elif (found := _CHAIN.fullmatch(condition)) and (found[4] or found[2])[0] == found[2][0]:
+        yield _bound(text, found[3], _MIRRORED[found[2]], found[1])
+        if found[4]:
+            yield _bound(text, found[3], found[4], found[5])
+    else:
+        raise CriterionError(
+            f"criterion {text!r}: {condition!r} must be like 'x < 0.3', 'x = 1 +- 0.1~', 'x in [5, 10]', "
+            "'0.8 <= x < 1.2' or 'x >= 1 - 0.05~', joined by 'and'"
+        )
+
+
+def _bound(text: str, name: str, relation: str, limit: str) -> Bound:
+    centre, tolerance = 0.0, 0.0
+    if found := _TOLERANT.fullmatch(limit.strip()):
+        centre, tolerance = _number(text, found[1]), _number(text, found[2] + found[3])
+    elif "~" in limit:
+        tolerance = _number(text, limit.replace("~", ""))
+    else:
+        centre = _number(text, limit)
+    side: Literal["below", "above"] = "below" if relation[0] == "<" else "above"
+    outward = tolerance if side == "below" else -tolerance
+    if outward < 0 or ("~" in limit and tolerance == 0):
+        raise CriterionError(
+            f"criterion {text!r}: the tolerance of {limit.strip()!r} must loosen the criterion as it grows"
+        )
+    return Bound(name, side, len(relation) == 1, centre, outward)
+
+
+def _number(text: str, said: str) -> float:
+    """Return the number that a decimal or a quotient says."""
+    top, _, bottom = said.replace(" ", "").partition("/")
+    if bottom and float(bottom) == 0:
+        raise CriterionError(f"criterion {text!r}: {said.strip()!r} must have a divisor other than 0")
+    value = float(top) / float(bottom or 1)
+    if not math.isfinite(value):
+        raise CriterionError(f"criterion {text!r}: {said.strip()!r} must be a number that a float64 can hold")
+    return value

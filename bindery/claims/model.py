@@ -6,7 +6,7 @@ import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from bindery.claims.bounds import Criterion
+from bindery.claims.criterion import Criterion
 from bindery.claims.schema import MEASUREMENT
 from bindery.claims.yamlfile import Problem
 

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from bindery.claims.bounds import Criterion
+from bindery.claims.criterion import Criterion
 from bindery.claims.model import Claim
 
 __all__ = ["Measurement", "Verdict", "decide"]
@@ -50,11 +50,7 @@ class Measurement:
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any], claim: Claim) -> Measurement:
-        """Read what a page recorded; a claim with one quantity is recorded without its name.
-
-        Raises:
-            ValueError: The recorded quantities are not those of the claim's criterion.
-        """
+        """Read what a page recorded; a claim with one quantity is recorded without its name."""
         value, low, high = (_named(claim, data[name]) for name in ("value", "low", "high"))
         wanted = set(claim.quantities)
         if set(value) != wanted or set(low) != wanted or set(high) != wanted:

@@ -35,18 +35,6 @@ def store(
 
     Each file is replaced as a whole and the manifest last: a run that is cut off leaves the old results, or
     results that ``load`` refuses.
-
-    Args:
-        page: The executed notebook.
-        stem: The notebook's name.
-        provenance: Where the numbers came from, with at least the fields of ``_PROVENANCE``.
-        root: The book's root; by default found from the working directory.
-        rows: The rows of the run's sweeps, name to the content of the file.
-
-    Raises:
-        BookError: There is no book here.
-        ValueError: ``provenance`` is incomplete, or the page was executed with another profile or has nothing
-            to store.
     """
     root = root or require_root()
     lacking = [key for key in _PROVENANCE if key not in provenance]
@@ -102,9 +90,6 @@ def load(stem: str, root: Path | None = None, *, paper: bool = False) -> Stored 
 
     A page that is being executed with the ``paper`` profile gets none: it makes them anew, and must not store
     old ones as its own. What the benchmarks measured no page makes anew.
-
-    Raises:
-        ResultsError: They are torn, edited or incomplete; the message names the file and what to do.
     """
     root = root or find_root()
     return None if root is None or (paper and stem != BENCHMARKS) else stored.read(root, stem)

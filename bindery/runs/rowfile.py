@@ -26,13 +26,6 @@ class RowFileError(BookError):
 def to_text(value: object) -> str:
     """Return a value as it stands in the file; ``from_text`` returns the same value.
 
-    Args:
-        value: A number, a boolean or a word; also a numpy scalar or a torch tensor with one element.
-
-    Raises:
-        TypeError: The value is none of these.
-        ValueError: A word that would be read back as a number or a boolean, or that has a line break.
-
     >>> to_text(0.1), to_text(True), to_text("lasso")
     ('0.1', 'true', 'lasso')
     """
@@ -50,9 +43,6 @@ def to_text(value: object) -> str:
 
 def from_text(text: str) -> Scalar:
     """Return the value that ``to_text`` wrote.
-
-    Args:
-        text: An entry of the file.
 
     >>> from_text("0.1"), from_text("7"), from_text("true"), from_text("lasso")
     (0.1, 7, True, 'lasso')
@@ -129,14 +119,7 @@ class RowFile:
             self.rows.setdefault(tuple(line[: len(self.keys)]), row)
 
     def append(self, row: Mapping[str, Any]) -> None:
-        """Write a row, so that it is on the disk when this returns.
-
-        Args:
-            row: Column to value, the keys first.
-
-        Raises:
-            ValueError: The columns are not those of the file.
-        """
+        """Write a row, so that it is on the disk when this returns."""
         if self._file is None:
             raise ValueError(f"{self.path} is not open; use it in a with statement")
         lines = [] if self.columns else [list(row)]

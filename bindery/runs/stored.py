@@ -83,26 +83,12 @@ class Stored:
         return sorted(changed + [f"{name} is gone" for name in then.keys() - now.keys()])
 
     def table(self, figure: str) -> dict[str, np.ndarray]:
-        """Return the columns that a figure was drawn from; those of numbers as numbers.
-
-        Args:
-            figure: The figure's name.
-
-        Raises:
-            ValueError: There is no such figure, or it is a grid of images.
-        """
+        """Return the columns that a figure was drawn from; those of numbers as numbers."""
         columns = decode_csv(self._data(figure, ".csv").read_text(encoding="utf-8"))
         return {name: _column(entries) for name, entries in columns.items()}
 
     def images(self, figure: str) -> dict[str, np.ndarray]:
-        """Return the arrays that a grid of images was drawn from.
-
-        Args:
-            figure: The figure's name.
-
-        Raises:
-            ValueError: There is no such figure, or it was drawn from a table.
-        """
+        """Return the arrays that a grid of images was drawn from."""
         with np.load(self._data(figure, ".npz"), allow_pickle=False) as arrays:
             return {name: arrays[name] for name in arrays.files}
 
@@ -119,35 +105,17 @@ def _column(entries: list[str]) -> np.ndarray:
 
 
 def again(stem: str) -> str:
-    """Return the command that makes results anew.
-
-    Args:
-        stem: The chapter's stem, or ``benchmarks``.
-    """
+    """Return the command that makes results anew."""
     return "make bench" if stem == BENCHMARKS else f"make paper CHAPTER={stem}"
 
 
 def digest(content: bytes) -> str:
-    """Return the SHA-256 of some bytes.
-
-    Args:
-        content: The bytes.
-
-    Returns:
-        64 hexadecimal digits.
-    """
+    """Return the SHA-256 of some bytes."""
     return hashlib.sha256(content).hexdigest()
 
 
 def seal(fields: Mapping[str, Any]) -> str:
-    """Return the digest of a manifest: of everything in it but the digest itself, over canonical JSON.
-
-    Args:
-        fields: What the manifest holds.
-
-    Returns:
-        64 hexadecimal digits.
-    """
+    """Return the digest of a manifest: of everything in it but the digest itself, over canonical JSON."""
     rest = {key: value for key, value in fields.items() if key != "digest"}
     return digest(json.dumps(rest, sort_keys=True, ensure_ascii=False, separators=(",", ":")).encode())
 
@@ -156,15 +124,6 @@ def write(root: Path, stem: str, fields: Mapping[str, Any], files: Mapping[str, 
     """Write results, each file as a whole and the manifest last; files of an earlier run go.
 
     A run that is cut off leaves the old results, or results that ``read`` refuses.
-
-    Args:
-        root: The book's root.
-        stem: The chapter's stem.
-        fields: What the manifest holds beside ``format``, ``chapter`` and ``digest``.
-        files: Name to content: all that the entries under ``figures`` list.
-
-    Returns:
-        The path of the manifest.
     """
     sealed = {**fields, "format": FORMAT, "chapter": stem}
     sealed["digest"] = seal(sealed)
@@ -198,18 +157,7 @@ def _files(fields: Mapping[str, Any]) -> dict[str, str]:
 
 
 def read(root: Path, stem: str) -> Stored | None:
-    """Read the stored results of a chapter.
-
-    Args:
-        root: The book's root.
-        stem: The chapter's stem.
-
-    Returns:
-        The results, or ``None`` where nothing is stored.
-
-    Raises:
-        ResultsError: They are torn, edited or incomplete; the message names the file and what to do.
-    """
+    """Read the stored results of a chapter."""
     folder = root / "results" / stem
     path = folder / MANIFEST
     name = path.relative_to(root).as_posix()

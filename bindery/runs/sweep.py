@@ -81,30 +81,6 @@ def sweep(
     A point that raises does not stop the others; at the end ``SweepError`` names all that did, and has the
     rows of the others. The next call tries again those that raised.
 
-    Args:
-        fn: Called as ``fn(seed=..., **point)``; returns a mapping of names to numbers, booleans or words, the
-            same names at every point. Run on other processes, it must not depend on their state.
-        grid: Setting to its values, of which all combinations are taken; or a list of points, each a mapping
-            of the same settings. Values are numbers, booleans or words.
-        seeds: Different whole numbers.
-        n_jobs: How many processes of this machine; -1 for all its cores, 1 for none but this one.
-        store: A CSV file that rows are appended to.
-        scheduler: The address of a Dask scheduler, such as ``tcp://10.0.0.1:8786``; all its workers are used,
-            and ``n_jobs`` is not. Needs the extra ``dask``.
-        progress: Show a progress bar; by default where the standard error is a terminal.
-
-    Returns:
-        Rows with the settings, ``seed`` and what ``fn`` returned, in the order of the grid, then of the
-        seeds, whatever order they were computed in.
-
-    Raises:
-        TypeError: A setting or seed is not a number, boolean or word, or ``fn``, ``grid`` or ``seeds`` is
-            something else altogether, such as one value in place of a list.
-        ValueError: An empty grid, points with other settings, a repeated point or seed, or a bad ``n_jobs``.
-        RowFileError: The store holds another sweep, or was edited.
-        ConnectionError: No scheduler answers.
-        SweepError: Some points raised.
-
     >>> sweep(lambda m, seed: {"error": seed / m}, {"m": [10, 20]}, seeds=[1])
     [{'m': 10, 'seed': 1, 'error': 0.1}, {'m': 20, 'seed': 1, 'error': 0.05}]
     """

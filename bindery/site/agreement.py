@@ -30,12 +30,7 @@ def summary(rows: Sequence[Mapping[str, str]]) -> str:
 
 
 def rows_html(rows: Sequence[Mapping[str, str]], address: Callable[[str], str]) -> str:
-    """Write the rows of the table as HTML.
-
-    Args:
-        rows: As ``results.agreement`` returns them.
-        address: Turns a claim's id into the address of its row in the ledger.
-    """
+    """Write the rows of the table as HTML."""
     written = []
     for row in rows:
         link = f"{element('a', href=address(row['claim']))}{escape(row['claim'])}</a>"

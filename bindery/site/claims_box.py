@@ -79,11 +79,7 @@ def chapter_entries(directive: BookDirective) -> tuple[Entry, ...]:
 
 
 def verdicts(entry: Entry) -> list[str]:
-    """Write every verdict on a claim as HTML: by profile, then how firmly the deciding one stands.
-
-    Args:
-        entry: The claim with its verdicts.
-    """
+    """Write every verdict on a claim as HTML: by profile, then how firmly the deciding one stands."""
     written = []
     for settled in (entry.quick, entry.paper):
         if settled is not None:
@@ -110,7 +106,10 @@ class LedgerSummary(BookDirective):
             out.html('<ul class="verdict-counts">')
             for word, count in counts.items():
                 if count:
-                    link = element("a", href=self.address(f"book/ledger.html?verdict={quote(word)}&counted={quote(group)}"))
+                    link = element(
+                        "a",
+                        href=self.address(f"book/ledger.html?verdict={quote(word)}&counted={quote(group)}"),
+                    )
                     out.html(f'<li>{link}<span class="count">{count}</span>{verdict(word)}</a></li>')
             out.html("</ul>")
         return out.result()

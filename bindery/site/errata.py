@@ -16,11 +16,7 @@ from bindery.site.markup import BookDirective, Markup, element
 
 
 def shown_errata(ledger: Ledger) -> list[tuple[Erratum, Entry]]:
-    """List the misprints whose counterexample was run, each with the claim that holds its value.
-
-    Args:
-        ledger: The ledger.
-    """
+    """List the misprints whose counterexample was run, each with the claim that holds its value."""
     by_id = {entry.record.id: entry for entry in ledger.entries}
     # A claim whose record is not sound is left out of the ledger; `make check` names it.
     with_entry = [(erratum, by_id[erratum.claim]) for erratum in ledger.errata if erratum.claim in by_id]

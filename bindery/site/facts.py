@@ -74,11 +74,7 @@ def verdict(word: str) -> str:
 
 
 def units(measured: Measurement) -> str:
-    """Say how many units stand behind a measurement.
-
-    Args:
-        measured: What was measured, with ``n`` and ``unit``.
-    """
+    """Say how many units stand behind a measurement."""
     return f"{measured.n} {measured.unit}{'' if measured.n == 1 else 's'}"
 
 
@@ -103,11 +99,7 @@ def with_interval(value: float, ends: tuple[float, float]) -> tuple[str, str]:
 
 
 def measured_text(measured: Measurement) -> list[str]:
-    """Write each quantity with its interval, and the control's beside it, as HTML for a narrow cell.
-
-    Args:
-        measured: What was measured.
-    """
+    """Write each quantity with its interval, and the control's beside it, as HTML for a narrow cell."""
     several = len(measured.value) > 1 or set(measured.control or ()) - set(measured.value)
     parts = [("", measured.value, measured.interval)]
     if measured.control is not None and measured.control_interval is not None:
@@ -130,21 +122,12 @@ def chapter_number(stem: str) -> int:
 
 
 def sources(claim: Claim) -> str:
-    """Name a claim's source, its place in it, and its standing.
-
-    Args:
-        claim: The claim's record.
-    """
+    """Name a claim's source, its place in it, and its standing."""
     return f"{claim.paper}, {claim.locus} ({STANDINGS[claim.standing]})"
 
 
 def page_of(claim: Claim, pages: Container[str]) -> str:
-    """Return the address of what settles a claim, from the site's root: its experiment, or its chapter's box.
-
-    Args:
-        claim: The claim's record.
-        pages: The names of the site's pages; empty text where none of them settles the claim.
-    """
+    """Return the address of what settles a claim, seen from the site's root; empty where no page does."""
     evidence, lesson = f"book/{claim.chapter}{EVIDENCE}", f"book/{claim.chapter}"
     if evidence in pages:
         return f"{evidence}.html#evidence-{claim.id}"
@@ -152,11 +135,7 @@ def page_of(claim: Claim, pages: Container[str]) -> str:
 
 
 def strength(entry: Entry) -> list[str]:
-    """Say how firmly the deciding verdict stands, as HTML: its margin, other tolerances, other seeds.
-
-    Args:
-        entry: The claim with its verdicts.
-    """
+    """Say how firmly the deciding verdict stands, as HTML: its margin, other tolerances, other seeds."""
     deciding, said = entry.deciding, []
     if deciding.margin is not None and math.isfinite(deciding.margin):
         said.append(f"margin {deciding.margin:.1f} half-widths".replace("-", "−"))
@@ -167,12 +146,7 @@ def strength(entry: Entry) -> list[str]:
 
 
 def write_facts(out: Markup, entry: Entry) -> None:
-    """Write how a claim is tested as a description list: quantities, rule, control, what is missing.
-
-    Args:
-        out: Where to.
-        entry: The claim with its verdicts.
-    """
+    """Write how a claim is tested as a description list: quantities, rule, control, what is missing."""
     claim = entry.record
     out.open("dl", class_="claim-facts")
     _fact(out, "claim", claim.claim)
@@ -219,12 +193,7 @@ def _fact(out: Markup, name: str, text: str, *, markup: bool = True) -> None:
 
 
 def write_values(out: Markup, entry: Entry) -> None:
-    """Write every measured quantity of both profiles, with its control, as a table.
-
-    Args:
-        out: Where to.
-        entry: The claim with its verdicts; at least one profile was run.
-    """
+    """Write every measured quantity of both profiles, with its control, as a table."""
     label = f"Measured for {entry.record.id}"
     out.open("div", class_="scroll-x", tabindex="0", role="region", aria_label=label)
     out.html('<table class="book-table"><thead><tr>')

@@ -93,12 +93,7 @@ def _cell(label: str, key: int | None = None) -> str:
 
 
 def verdict_cell(entry: Entry, profile: str) -> str:
-    """Write the cell of one profile's verdict as HTML.
-
-    Args:
-        entry: The claim with its verdicts.
-        profile: ``"quick"`` or ``"paper"``.
-    """
+    """Write the cell of one profile's verdict as HTML."""
     settled = entry.quick if profile == "quick" else entry.paper
     neither = entry.quick is None and entry.paper is None
     shown = entry.deciding if neither and profile == "quick" else settled

@@ -2,6 +2,7 @@
 
 import math
 import operator
+import re
 
 import pytest
 from hypothesis import assume, given
@@ -175,38 +176,37 @@ def test_a_bad_factor_is_refused(factor):
 
 
 @pytest.mark.parametrize(
-    ("text", "column", "message"),
+    ("text", "named"),
     [
-        ("", 1, "the end, expected a number"),
-        ("slope << 1", 8, "'<', expected a number"),
-        ("slope", 6, "the end, expected a relation, '=' or 'in'"),
-        ("slope 1", 7, "'1', expected a relation"),
-        ("slope < ", 8, "the end, expected a number"),
-        ("slope < one", 9, "'one', expected a number"),
-        ("slope < 1 or slope > 2", 11, "'or', expected 'and' or the end"),
-        ("slope < 1 and", 14, "the end, expected a number"),
-        ("slope == 1", 8, "'=', expected a number"),
-        ("slope != 1", 7, "'!'"),
-        ("Slope < 1", 1, "'S', expected .*lower case"),
-        ("slope in 1, 2", 10, r"'1', expected '\['"),
-        ("slope in [1 2]", 13, "'2', expected ','"),
-        ("slope in [1, 2", 15, r"the end, expected '\]'"),
-        ("1 < slope > 2", 11, "'>', expected '<' or '<='"),
-        ("1 <= 2", 6, "'2', expected a quantity"),
-        ("slope = 1 +- 0", 14, "'0', expected a tolerance above 0"),
-        ("slope = 1 +- -1", 14, "'-', expected a number"),
-        ("slope < 1 + 0.1", 16, "the end, expected '~' after the tolerance"),
-        ("slope > 0.5~", 9, "expected a tolerance that loosens"),
-        ("slope < 1 - 0.5~", 9, "expected a tolerance that loosens"),
-        ("slope < -1~", 9, "expected a tolerance that loosens"),
-        ("slope < 1/0", 11, "'0', expected a divisor other than 0"),
-        ("slope < 1e999", 9, "expected a number that a float64 can hold"),
-        ("slope < __import__", 9, "'_'"),
-        ("slope < 1; x", 10, "';'"),
+        (text, text.strip())
+        for text in (
+            "", "slope << 1", "slope", "slope 1", "slope < ", "slope < one", "slope < 1 or slope > 2",
+            "slope == 1", "slope != 1", "Slope < 1", "slope in 1, 2", "slope in [1 2]", "slope in [1, 2",
+            "1 < slope > 2", "1 <= 2", "slope = 1 +- -1", "slope < 1 + 0.1", "slope < __import__",
+            "slope < 1; x",
+        )
+    ] + [("slope < 1 and", ""), ("x < 1 and y <", "y <")],
+)  # fmt: skip
+def test_a_malformed_criterion_says_which_condition_and_what_it_must_be_like(text, named):
+    with pytest.raises(CriterionError) as caught:
+        parse(text)
+    assert f"criterion {text!r}: {named!r} must be like 'x < 0.3'" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("slope = 1 +- 0", "must have a tolerance above 0"),
+        ("slope > 0.5~", "the tolerance of '0.5~' must loosen"),
+        ("slope < 1 - 0.5~", "the tolerance of '1 - 0.5~' must loosen"),
+        ("slope < -1~", "the tolerance of '-1~' must loosen"),
+        ("slope < 0~", "the tolerance of '0~' must loosen"),
+        ("slope < 1/0", "'1/0' must have a divisor other than 0"),
+        ("slope < 1e999", "'1e999' must be a number that a float64 can hold"),
     ],
 )
-def test_a_malformed_criterion_says_where_and_what_was_expected(text, column, message):
-    with pytest.raises(CriterionError, match=f"column {column} holds .*{message}"):
+def test_a_number_that_makes_no_sense_is_refused(text, message):
+    with pytest.raises(CriterionError, match=re.escape(message)):
         parse(text)
 
 
@@ -224,10 +224,10 @@ def test_a_criterion_is_text():
 
 
 @given(st.text(alphabet="xy 01.~<>=+-/[],andi", max_size=20))
-def test_any_text_parses_or_is_refused_with_a_column(text):
+def test_any_text_parses_or_is_refused(text):
     try:
         criterion = parse(text)
     except CriterionError as error:
-        assert "column" in str(error) or "can satisfy it" in str(error)  # noqa: PT017
+        assert "must" in str(error) or "can satisfy it" in str(error)  # noqa: PT017
     else:
         assert criterion.quantities

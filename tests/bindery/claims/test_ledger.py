@@ -176,7 +176,7 @@ def test_a_claim_that_is_not_testable_needs_no_page(book):
 def test_an_unsound_record_and_a_list_that_disagrees_are_problems(book):
     root = book.write(recorded(), claims=[CLAIM | {"criterion": "slope <"}])
     assert problems(root)[0].startswith(
-        "claims/toy.yml:13: toy-slope: criterion: criterion 'slope <': column 8"
+        "claims/toy.yml:13: toy-slope: criterion: criterion 'slope <': 'slope <' must be like"
     )
     root = book.write(recorded(), index={CHAPTER: ["toy-slope", "toy-gone"]})
     assert problems(root) == ["claims/index.yml:1: toy-gone: is on the list but has no record"]
