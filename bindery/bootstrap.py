@@ -11,6 +11,7 @@ import argparse
 import hashlib
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -21,19 +22,10 @@ STAMP = "book-setup.json"
 LOG = "book-setup.log"
 
 # What pip prints when no index answers, whichever of its layers noticed.
-NO_NETWORK = (
-    "Failed to establish a new connection",
-    "NewConnectionError",
-    "ConnectTimeoutError",
-    "ConnectionResetError",
-    "ReadTimeoutError",
-    "ProxyError",
-    "Connection refused",
-    "Name or service not known",
-    "Temporary failure in name resolution",
-    "Network is unreachable",
-    "Could not fetch URL",
-    "NetworkConnectionError",
+NO_NETWORK = re.compile(
+    "Failed to establish a new connection|NewConnectionError|ConnectTimeoutError|ConnectionResetError"
+    "|ReadTimeoutError|ProxyError|Connection refused|Name or service not known|Network is unreachable"
+    "|Temporary failure in name resolution|Could not fetch URL|NetworkConnectionError"
 )
 
 
@@ -48,21 +40,15 @@ def say(line):
 
 
 def check_python(version):
-    """Return a warning for a Python that nobody has tried, or None.
-
-    Raises:
-        SetupError: The Python is too old.
-    """
+    """Return a warning for a Python that nobody has tried, or None; refuse one that is too old."""
+    numbers = version + OLDEST + NEWEST
     if version < OLDEST:
         raise SetupError(
             "Python {}.{} is too old: the book needs Python {}.{} or newer; install one and name it, "
-            "for example `make PYTHON=python{}.{} book`.".format(*(version + OLDEST + NEWEST))
+            "for example `make PYTHON=python{}.{} book`.".format(*numbers)
         )
-    if version > NEWEST:
-        return "Python {}.{} is newer than any the book was tested on ({}.{} to {}.{}); going on.".format(
-            *(version + OLDEST + NEWEST)
-        )
-    return None
+    text = "Python {}.{} is newer than any the book was tested on ({}.{} to {}.{}); going on."
+    return text.format(*numbers) if version > NEWEST else None
 
 
 def digest(root):
@@ -86,24 +72,9 @@ def read_stamp(folder):
     return stamp if isinstance(stamp, dict) else {}
 
 
-def write_stamp(folder, stamp):
-    """Write the stamp in one step, so that a killed run leaves the old one or none."""
-    path = os.path.join(folder, STAMP)
-    with open(path + ".tmp", "w") as file:
-        json.dump(stamp, file, sort_keys=True)
-    os.replace(path + ".tmp", path)
-
-
 def interpreter(folder):
     """Return the environment's own Python."""
     return os.path.join(folder, "bin", "python")
-
-
-def base_python(folder):
-    """Return the Python to build with: not the environment's own, should that be the one running."""
-    if os.path.realpath(sys.prefix) == os.path.realpath(folder):
-        return getattr(sys, "_base_executable", sys.executable)
-    return sys.executable
 
 
 def is_sound(folder):
@@ -131,19 +102,20 @@ def make_environment(folder):
         os.remove(folder)
     elif os.path.isdir(folder):
         shutil.rmtree(folder)
-    made = subprocess.run(
-        [base_python(folder), "-m", "venv", folder], stdout=subprocess.PIPE, stderr=subprocess.STDOUT
-    )
+    # Not the environment's own Python, should that be the one running.
+    own = os.path.realpath(sys.prefix) == os.path.realpath(folder)
+    python = getattr(sys, "_base_executable", sys.executable) if own else sys.executable
+    command = [python, "-m", "venv", folder]
+    made = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     if made.returncode != 0:
-        output = made.stdout.decode("utf-8", "replace")
-        raise SetupError(reason_in(output) or advice)
+        raise SetupError(reason_in(made.stdout.decode("utf-8", "replace")) or advice)
 
 
 def reason_in(output):
     """Return the sentence for a cause that can be read off a tool's output, or None."""
     if "No space left on device" in output:
         return "The disk is full: make room (the environment takes about 1.5 GB), then run the command again."
-    if any(sign in output for sign in NO_NETWORK):
+    if NO_NETWORK.search(output):
         return (
             "The package index cannot be reached: check the network, or pip's proxy and index settings, "
             "then run the command again."
@@ -159,9 +131,8 @@ def install(root, folder, extras):
     environment = dict(os.environ, PIP_USER="0")
     log = os.path.join(folder, LOG)
     with open(log, "wb") as file:
-        pip = subprocess.Popen(
-            command, cwd=root, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
-        )
+        pipe = subprocess.PIPE
+        pip = subprocess.Popen(command, cwd=root, env=environment, stdout=pipe, stderr=subprocess.STDOUT)
         try:
             for line in pip.stdout or ():
                 file.write(line)
@@ -175,9 +146,7 @@ def install(root, folder, extras):
         with open(log, "rb") as file:
             output = file.read().decode("utf-8", "replace")
         # pip's first complaint names the package; its last is general advice.
-        errors = [
-            line.strip() for line in output.splitlines() if line.lstrip().startswith(("ERROR:", "\u00d7"))
-        ]
+        errors = [line.strip() for line in output.splitlines() if re.match(r"\s*(ERROR:|\u00d7)", line)]
         cause = errors[0] if errors else "it ended with status {}".format(pip.returncode)
         sentence = reason_in(output) or "pip could not install the packages ({}).".format(cause)
         raise SetupError("{} pip's log: {}".format(sentence, os.path.relpath(log)))
@@ -194,33 +163,29 @@ def show_progress(line):
 def prepare(root, extras):
     """Bring ``root/.venv`` to the state that ``pyproject.toml`` and ``constraints.txt`` ask for.
 
-    Args:
-        root: The repository's folder.
-        extras: Names of the project's extras. Those that an earlier run installed stay.
-
-    Raises:
-        SetupError: Something outside the project is missing; the message says what.
+    The extras that an earlier run installed stay.
     """
     warning = check_python(tuple(sys.version_info[:2]))
     folder = os.path.join(root, ".venv")
     stamp = read_stamp(folder)
-    wanted = {
-        "digest": digest(root),
-        "extras": sorted(set(extras) | set(stamp.get("extras", []))),
-        "place": root,
-    }
+    every = sorted(set(extras) | set(stamp.get("extras", [])))
+    wanted = {"digest": digest(root), "extras": every, "place": root}
     if stamp == wanted and os.path.exists(interpreter(folder)):
         return
     if warning:
         say(warning)
-    say("Setting up .venv with the extras {} (once, some minutes).".format(", ".join(wanted["extras"])))
-    if os.path.exists(os.path.join(folder, STAMP)):
-        os.remove(os.path.join(folder, STAMP))
+    say("Setting up .venv with the extras {} (once, some minutes).".format(", ".join(every)))
+    path = os.path.join(folder, STAMP)
+    if os.path.exists(path):
+        os.remove(path)
     # The commands in an environment name its own place, so that a moved one is made again.
     if stamp.get("place", root) != root or not is_sound(folder):
         make_environment(folder)
-    install(root, folder, wanted["extras"])
-    write_stamp(folder, wanted)
+    install(root, folder, every)
+    # In one step: a killed run leaves the old stamp or none.
+    with open(path + ".tmp", "w") as file:
+        json.dump(wanted, file, sort_keys=True)
+    os.replace(path + ".tmp", path)
     say("Set-up done.")
 
 
