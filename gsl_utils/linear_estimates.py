@@ -8,8 +8,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from gsl_utils.common import batched, checks
-from gsl_utils.common.units import scaled, unit
+from gsl_utils.common import checks, linear
+from gsl_utils.common.linear import scaled, unit
 
 __all__ = ["affine_fit", "affine_lmmse", "least_norm"]
 
@@ -37,7 +37,7 @@ def least_norm(A: Tensor, y: Tensor) -> Tensor:
     """
     A, y, _ = checks.linear_system("A", A, "y", y, "rows")
     (A, above), (y, beyond) = unit(A.detach(), (-2, -1)), unit(y.detach(), -1)
-    x = batched.forward(torch.linalg.pinv(A), y)
+    x = linear.forward(torch.linalg.pinv(A), y)
     return checks.representable("the estimate", scaled(x, beyond - above.squeeze(-1)))
 
 

@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.nn.functional import avg_pool2d
 
 from gsl_utils.common import checks
-from gsl_utils.common.units import decibels, scaled, unit, unit_difference
+from gsl_utils.common.linear import decibels, scaled, unit, unit_difference
 
 __all__ = ["asce", "psnr_db", "relative_error", "srnr_db", "ssim", "support_f1"]
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from gsl_utils.common.roots import square_root
-from gsl_utils.common.units import unit
+from gsl_utils.common.linear import square_root, unit
 from gsl_utils.nonlinearity.linear_fit import pairs
 
 __all__ = ["linear_cka"]

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from gsl_utils.common import checks
-from gsl_utils.common.units import unit
+from gsl_utils.common.linear import unit
 
 __all__ = ["linear_r2", "nnlm", "pairs"]
 

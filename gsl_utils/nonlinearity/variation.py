@@ -11,7 +11,7 @@ from torch import Tensor
 from gsl_utils.common import checks
 from gsl_utils.common.generator_checks import Trusted, check_generator
 from gsl_utils.common.jacobian import Generator, Tangents
-from gsl_utils.common.units import exponent, scaled
+from gsl_utils.common.linear import exponent, scaled
 
 __all__ = ["jacobian_variation"]
 
@@ -101,7 +101,7 @@ def _spread(blocks: Iterator[Tensor], samples: int) -> float:
 
 def _shape_of(G: Generator, u: Tensor) -> tuple[bool, int]:
     """Whether to differentiate forward, and along how many directions; refuses what G must not be."""
-    check_generator(G, u, "u")
+    check_generator(G, u.dtype, u.device, "u")
     with torch.no_grad():
         both, alone = G(u[:2]), G(u[:1])
     if not isinstance(both, Tensor) or both.ndim != 2 or len(both) != 2:

@@ -15,13 +15,14 @@ from gsl_utils.recovery.gsl.exhaustive import exhaustive_support
 from gsl_utils.recovery.gsl.least_squares import gsl_rls
 from gsl_utils.recovery.gsl.oracle import support_oracle
 from gsl_utils.recovery.gsl.weighted import gsl_l1, gsl_l2
-from gsl_utils.recovery.penalties import L1, L2, HardSparsity
+from gsl_utils.recovery.penalties import L1, L2, HardSparsity, Penalty
 from gsl_utils.recovery.recover import recover
 
 __all__ = [
     "L1",
     "L2",
     "HardSparsity",
+    "Penalty",
     "Recovery",
     "csgm",
     "exhaustive_support",

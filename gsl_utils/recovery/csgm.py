@@ -9,7 +9,8 @@ from gsl_utils.common import checks
 from gsl_utils.common.jacobian import Generator
 from gsl_utils.common.result import Recovery
 from gsl_utils.recovery.penalties import L2
-from gsl_utils.recovery.recover import recover
+from gsl_utils.recovery.problem import Given
+from gsl_utils.recovery.recover import solve
 
 __all__ = ["csgm"]
 
@@ -63,7 +64,13 @@ def csgm(
     True
     """
     weight = checks.real("l2", l2, low=0.0)
-    return recover(
-        G, A, y, penalty=L2(weight) if weight else None, method="adam", restarts=restarts, steps=steps, lr=lr,
-        tol=0.0, generator=generator,
-    )  # fmt: skip
+    penalty = L2(weight) if weight else None
+    return solve(
+        Given.of(G, A, y),
+        penalty=penalty,
+        restarts=restarts,
+        steps=steps,
+        lr=lr,
+        tol=0.0,
+        generator=generator,
+    )

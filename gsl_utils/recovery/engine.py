@@ -9,11 +9,13 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from gsl_utils.recovery.penalties import Penalty, Weighted
+from gsl_utils.common.linear import scaled
+from gsl_utils.common.result import Recovery
 from gsl_utils.recovery.problem import Problem
-from gsl_utils.recovery.steps import Method, State, curvature_along
+from gsl_utils.recovery.rows import Rows
+from gsl_utils.recovery.steps import Method, State, overlooked, stationarity
 
-__all__ = ["Callback", "Plan", "run"]
+__all__ = ["Callback", "Plan", "best", "run"]
 
 # Called after every step with its number, the rows that took it, and their latent vectors.
 Callback = Callable[[int, Tensor, Tensor], None]
@@ -23,55 +25,22 @@ Callback = Callable[[int, Tensor, Tensor], None]
 class Plan:
     """What a run does beside its method's steps.
 
-    ``prune[t]`` is how many of the ``restarts`` of every signal go on after ``t`` steps. The penalty's weight
-    descends to its own in ``stages``.
+    ``prune[t]`` is how many of the ``restarts`` of every signal go on after ``t`` steps.
     """
 
     steps: int
     restarts: int = 1
     flip: bool = False
-    stages: int = 0
     prune: Mapping[int, int] = field(default_factory=dict)
     callback: Callback | None = None
 
 
-class _Path:
-    """The way down to the asked weight: every row at its own pace, all in at most half the steps."""
-
-    def __init__(self, highest: Tensor, plan: Plan) -> None:
-        self.highest, self.stages, self.share = highest, plan.stages, plan.steps // (2 * plan.stages)
-        self.stage = torch.where(highest > 1, 0, self.stages)
-        self.spent = torch.zeros_like(self.stage)
-
-    def factor(self) -> Tensor:
-        """By how much each row's weight is still above its own, ``(P, 1)``."""
-        power = 1 - self.stage.to(self.highest.dtype) / self.stages
-        return (self.highest**power).unsqueeze(-1)
-
-    def advance(self, done: Tensor) -> Tensor:
-        """Which rows go to their next stage, whether by being done with this one or by its share of steps."""
-        self.spent = self.spent + 1
-        on = (done | (self.spent >= self.share)) & (self.stage < self.stages)
-        self.stage, self.spent = self.stage + on.long(), torch.where(on, 0, self.spent)
-        return on
-
-    def select(self, keep: Tensor) -> None:
-        """Only the chosen rows."""
-        self.highest, self.stage, self.spent = self.highest[keep], self.stage[keep], self.spent[keep]
-
-
 class _Run:
-    def __init__(self, problem: Problem, penalty: Penalty, method: Method, z: Tensor, plan: Plan) -> None:
+    def __init__(self, problem: Problem, penalty: Rows, method: Method, z: Tensor, plan: Plan) -> None:
         self.whole = problem, penalty
-        self.problem, self.asked, self.method, self.plan = problem, penalty, method, plan
+        self.problem, self.penalty, self.method, self.plan = problem, penalty, method, plan
         self.z, self.n_iter = z.clone(), torch.zeros(len(z), dtype=torch.int64, device=z.device)
         self.rows = torch.arange(len(z), device=z.device)
-        self.path: _Path | None = None
-        if isinstance(penalty, Weighted) and 0 < 2 * plan.stages <= plan.steps:
-            _, slope = problem.loss_and_gradient(z)
-            highest = penalty.ruling(slope, curvature_along(problem, z, slope)).clamp(min=1)
-            self.path = _Path(highest, plan)
-        self.penalty = self._current()
         self.state: State = method.start(problem, self.penalty, z)
 
     def flip(self) -> None:
@@ -92,11 +61,7 @@ class _Run:
         self.state["done"] = self.state["done"] | lost
 
     def leave(self, t: int) -> None:
-        """Rows that are done go to the next stage of the penalty, or out of the batch."""
-        if self.path is not None:
-            on = self.path.advance(self.state["done"])
-            self.penalty = self._current()
-            self._begin(on, self.state["z"])
+        """Rows that are done go out of the batch."""
         if bool(self.state["done"].any()):
             self._keep(~self.state["done"], t)
 
@@ -113,11 +78,6 @@ class _Run:
         """Where every row ended, and after how many steps."""
         self._write(t)
         return self.z, self.n_iter
-
-    def _current(self) -> Penalty:
-        if self.path is None or not isinstance(self.asked, Weighted):
-            return self.asked
-        return self.asked.scaled(self.path.factor())
 
     def _begin(self, where: Tensor, z: Tensor) -> None:
         """A new start of the method for some rows."""
@@ -138,13 +98,10 @@ class _Run:
         self.state = {name: value[keep] for name, value in self.state.items()}
         if not len(keep):
             return
-        self.problem, self.asked = self.problem.select(keep), self.asked.select(keep)
-        if self.path is not None:
-            self.path.select(keep)
-        self.penalty = self._current()
+        self.problem, self.penalty = self.problem.select(keep), self.penalty.select(keep)
 
 
-def run(problem: Problem, penalty: Penalty, method: Method, z: Tensor, plan: Plan) -> tuple[Tensor, Tensor]:
+def run(problem: Problem, penalty: Rows, method: Method, z: Tensor, plan: Plan) -> tuple[Tensor, Tensor]:
     """Where every row ends that starts from ``z (P, k)``, and after how many steps; at most the plan's.
 
     The restarts of a signal are together. Rows never meet: what becomes of one does not depend on which
@@ -166,3 +123,33 @@ def run(problem: Problem, penalty: Penalty, method: Method, z: Tensor, plan: Pla
         if not len(batch.rows):
             break
     return batch.finish(t)
+
+
+def best(
+    problem: Problem,
+    penalty: Rows,
+    z: Tensor,
+    n_iter: Tensor,
+    restarts: int,
+    batch: torch.Size,
+    tol: float,
+) -> Recovery:
+    """Of every signal's restarts the one of lowest objective, and honestly whether it is stationary."""
+    objective = problem.loss(z) + penalty.value(z)
+    ranked = objective.nan_to_num(nan=torch.inf).view(-1, restarts)
+    chosen = torch.arange(len(ranked), device=z.device) * restarts + ranked.argmin(-1)
+    problem, penalty, z = problem.select(chosen), penalty.select(chosen), z[chosen]
+    loss, slope = problem.loss_and_gradient(z)
+    converged = stationarity(problem, penalty, z, loss, slope) <= tol
+    # Where y is so small beside A that the gain would vanish in any case, nothing is known.
+    converged &= tol * problem.scale >= torch.finfo(z.dtype).tiny ** 0.5
+    converged &= ~overlooked(problem, penalty, z, objective[chosen], slope, tol)
+    total = scaled(objective[chosen], 2 * problem.power)
+    converged &= torch.isfinite(total)
+    return Recovery(
+        x=problem.G(z).reshape(*batch, -1),
+        z=z.reshape(*batch, -1),
+        objective=total.reshape(batch),
+        n_iter=n_iter[chosen].reshape(batch),
+        converged=converged.reshape(batch),
+    )

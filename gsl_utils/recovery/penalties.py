@@ -1,13 +1,11 @@
-"""What a recovery adds to its data term: a penalty knows its value, its gradient and its proximal map.
+"""What a recovery adds to its data term: the penalties of the book, and what another must offer.
 
-A penalty knows nothing of solvers, and a solver asks a penalty only for what its kind of step needs, so that
-every sensible pair is free. Which pairs those are is a table in the documentation of ``recover``.
+A penalty knows nothing of solvers, and a method asks of it only what its kind of step needs, so that every
+sensible pair is free. Which pairs those are is a table in the documentation of ``recover``.
 """
 
 from __future__ import annotations
 
-import copy
-from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import Protocol, Self
 
@@ -15,106 +13,53 @@ import torch
 from torch import Tensor
 
 from gsl_utils.common import checks
-from gsl_utils.common.units import scaled
-from gsl_utils.sparse.thresholds import keep_largest, shrink
+from gsl_utils.common.linear import keep_largest, shrink
+from gsl_utils.recovery.rows import NoPenalty, Outsider, Rows, Weighted
 
-__all__ = ["L1", "L2", "HardSparsity", "NoPenalty", "Penalty", "Weighted"]
+__all__ = ["L1", "L2", "HardSparsity", "Penalty", "in_rows"]
 
 
 class Penalty(Protocol):
-    """What the engine asks of a penalty: ``z (P, k)`` in, one number or one row per problem out."""
+    r"""What an object must offer to be the penalty of a recovery: ``value``, and what the method needs.
+
+    .. math:: \min_z\ \|y - A\,G(z)\|_2^2 + h(z), \qquad
+              \operatorname{prox}_{t h}(z) = \arg\min_u\ \tfrac12\|u - z\|_2^2 + t\,h(u)
+
+    Any object with these methods is one, whatever its class. The latent vectors are the rows of ``z (P, k)``:
+    restarts of several signals, any number of them and in any order, so that a penalty must treat each row
+    alone, and all alike. Everything comes in the dtype and on the device of z, and goes back so.
+
+    ====================  ===================  =============================================================
+    method                gives                is needed by
+    ====================  ===================  =============================================================
+    ``value(z)``          :math:`h`, ``(P,)``  every method; ``"adam"`` differentiates it by autograd where
+                                               there is no ``gradient``
+    ``prox(z, step)``     ``(P, k)``           ``"prox"``, and ``"gd"`` without a rate; ``step (P, 1)`` is t
+    ``gradient(z)``       ``(P, k)``           ``"gd"`` and ``"lm"``: who has it says that h is smooth
+    ====================  ===================  =============================================================
+
+    ``value`` may be infinite, with a ``prox`` that projects. Where h has kinks there must be no ``gradient``.
+    The second derivatives that ``"lm"`` needs are differences of it. A subclass of ``L1``, ``L2`` or
+    ``HardSparsity`` is asked for these methods like any other object, whatever it has overridden.
+
+    Source: Parikh and Boyd (2014) for proximal operators. Taught in chapter 6.
+
+    >>> import torch
+    >>> from gsl_utils.recovery import recover
+    >>> class Box:  # the entries of z lie between 0 and 1
+    ...     def value(self, z):
+    ...         return torch.where((z < 0) | (z > 1), torch.inf, 0).to(z.dtype).sum(-1)
+    ...
+    ...     def prox(self, z, step):
+    ...         return z.clamp(0, 1)
+    >>> eye, y = torch.eye(2), torch.tensor([0.5, 3.0])
+    >>> found = recover(torch.nn.Identity(), eye, y, penalty=Box(), method="prox", z0=torch.zeros(2))
+    >>> found.z.round(decimals=3)
+    tensor([0.5000, 1.0000])
+    """
 
     def value(self, z: Tensor) -> Tensor:
-        """The penalty of every row."""
-
-    def gradient(self, z: Tensor) -> Tensor:
-        """Its gradient, or the subgradient of least norm where it has a kink."""
-
-    def prox(self, z: Tensor, step: Tensor) -> Tensor:
-        r"""The point :math:`\arg\min_u \tfrac12\|u - z\|^2 + t\,\text{penalty}(u)`, t being ``(P, 1)``."""
-
-    def drop(self, z: Tensor, new: Tensor) -> Tensor:
-        """What each coordinate adds at ``z`` less at ``new``, exactly also where they nearly agree."""
-
-    def laid_out(self, z: Tensor, batch: torch.Size, restarts: int) -> Self:
-        """The same with a row for each of the problems ``z (P, k)``, the restarts of a signal together."""
-
-    def in_units(self, power: Tensor) -> Self:
-        """The same, once laid out, where objectives are counted in units of ``4**power (P,)``."""
-
-    def select(self, rows: Tensor) -> Self:
-        """The penalty of the chosen problems."""
-
-
-@dataclass(frozen=True, eq=False)
-class Weighted(ABC):
-    """A penalty with a weight: a number, or a tensor that broadcasts against z."""
-
-    weight: float | Tensor
-
-    def __post_init__(self) -> None:
-        if not isinstance(self.weight, Tensor):
-            checks.real("weight", self.weight, low=0.0)
-            return
-        checks.floats("weight", self.weight)
-        if bool((self.weight < 0).any()):
-            raise ValueError(
-                f"weight has the entry {float(self.weight.min()):g}; all of its entries must be at least 0."
-            )
-
-    def _reweighted(self, weight: Tensor) -> Self:
-        """A copy with a weight that needs no checks any more."""
-        other = copy.copy(self)
-        object.__setattr__(other, "weight", weight)
-        return other
-
-    def laid_out(self, z: Tensor, batch: torch.Size, restarts: int) -> Self:
-        """The same penalty with a row of weights for each of the problems ``z (P, k)``."""
-        weight, k = self.weight, z.shape[-1]
-        if not isinstance(weight, Tensor):
-            # By way of a double, as torch refuses to round a number beyond the dtype to infinity.
-            rows = torch.full((len(z), 1), weight, dtype=torch.float64, device=z.device)
-            return self._reweighted(rows.to(z.dtype))
-        checks.same_kind(y=z, weight=weight)
-        try:
-            weight.expand(*batch, k)
-        except RuntimeError:
-            raise ValueError(
-                f"weight has shape {tuple(weight.shape)}; it must broadcast to z's, {(*batch, k)}: one "
-                "weight per signal has a last dimension of 1."
-            ) from None
-        rows = weight.detach().expand(*batch, weight.shape[-1] if weight.ndim else 1)
-        return self._reweighted(rows.reshape(-1, rows.shape[-1]).repeat_interleave(restarts, 0))
-
-    def in_units(self, power: Tensor) -> Self:
-        """The same, once laid out, where objectives are counted in units of ``4**power (P,)``."""
-        weight = scaled(self.rows(), -2 * power.unsqueeze(-1))
-        beyond = ~torch.isfinite(weight).all(-1)
-        if bool(beyond.any()):
-            raise ValueError(
-                f"weight has the entry {float(self.rows()[beyond].max()):g} where A's largest entry is below "
-                f"2**{int(power[beyond][0])}; in units of A's square it must stay below "
-                f"{torch.finfo(weight.dtype).max:g}."
-            )
-        return self._reweighted(weight)
-
-    def select(self, rows: Tensor) -> Self:
-        """The penalty of the chosen problems, once laid out."""
-        return self._reweighted(self.rows()[rows])
-
-    def rows(self) -> Tensor:
-        """The weights of every problem, once laid out: ``(P, 1)`` or ``(P, k)``."""
-        if not isinstance(self.weight, Tensor):
-            raise TypeError("the weight has no rows before it is laid out.")
-        return self.weight
-
-    def scaled(self, factor: Tensor) -> Self:
-        """The same penalty with the weight of every problem times its ``factor (P, 1)``."""
-        return self._reweighted(self.weight * factor)
-
-    @abstractmethod
-    def ruling(self, slope: Tensor, curvature: Tensor) -> Tensor:
-        """By how much the weights would have to grow for the penalty to rule, ``(P,)``."""
+        """The penalty of every row: ``(P,)``."""
 
 
 class L1(Weighted):
@@ -141,7 +86,7 @@ class L1(Weighted):
         """The penalty of every row."""
         return (self.weight * z.abs()).sum(-1)
 
-    def gradient(self, z: Tensor) -> Tensor:
+    def subgradient(self, z: Tensor) -> Tensor:
         """The subgradient of least norm of the l1 norm alone: zero where z is zero."""
         return self.weight * z.sign()
 
@@ -152,11 +97,6 @@ class L1(Weighted):
     def drop(self, z: Tensor, new: Tensor) -> Tensor:
         """What each coordinate adds at ``z`` less at ``new``."""
         return self.weight * (z.abs() - new.abs())
-
-    def ruling(self, slope: Tensor, curvature: Tensor) -> Tensor:  # noqa: ARG002 (a kink beats any curvature)
-        """Half the factor at which zero would be stationary, if the slope were zero's."""
-        weight = self.rows().expand_as(slope)
-        return torch.where(weight > 0, slope.abs() / weight, 0).amax(-1) / 2
 
 
 class L2(Weighted):
@@ -178,6 +118,8 @@ class L2(Weighted):
     tensor([5.])
     """
 
+    smooth = True
+
     def value(self, z: Tensor) -> Tensor:
         """The penalty of every row."""
         return (self.weight * z.square()).sum(-1)
@@ -185,6 +127,10 @@ class L2(Weighted):
     def gradient(self, z: Tensor) -> Tensor:
         """Twice the weighted vector."""
         return 2 * self.weight * z
+
+    def subgradient(self, z: Tensor) -> Tensor:
+        """The gradient."""
+        return self.gradient(z)
 
     def prox(self, z: Tensor, step: Tensor) -> Tensor:
         """A contraction towards zero."""
@@ -194,14 +140,13 @@ class L2(Weighted):
         """What each coordinate adds at ``z`` less at ``new``."""
         return self.weight * (z - new) * (z + new)
 
-    def ruling(self, slope: Tensor, curvature: Tensor) -> Tensor:  # noqa: ARG002 (curvature is along it)
-        """The factor at which the penalty is as curved as the data term."""
-        weight = 2 * self.rows().amax(-1)
-        return torch.where(weight > 0, curvature / weight, 0)
+    def half_hessian(self, z: Tensor) -> Tensor:
+        """The weights, on the diagonal."""
+        return torch.diag_embed(self._rows().expand_as(z))
 
 
 @dataclass(frozen=True, eq=False)
-class HardSparsity:
+class HardSparsity(Rows):
     r"""At most ``s`` non-zeros: zero on such vectors, infinite elsewhere.
 
     .. math:: \operatorname{prox}(z) = \text{the } s \text{ largest magnitudes of } z
@@ -220,6 +165,8 @@ class HardSparsity:
     tensor([[ 0., -3.]])
     """
 
+    sloped = False
+
     s: int
 
     def __post_init__(self) -> None:
@@ -229,59 +176,25 @@ class HardSparsity:
         """Zero, or infinite."""
         return torch.where((z != 0).sum(-1) > self.s, torch.inf, 0).to(z.dtype)
 
-    def gradient(self, z: Tensor) -> Tensor:
-        """Zero: on its feasible set the penalty is flat."""
-        return torch.zeros_like(z)
-
     def prox(self, z: Tensor, step: Tensor) -> Tensor:  # noqa: ARG002 (the same for every step)
         """The ``s`` largest magnitudes."""
         return keep_largest(z, self.s)
-
-    def drop(self, z: Tensor, new: Tensor) -> Tensor:  # noqa: ARG002
-        """Nothing, between sparse points."""
-        return torch.zeros_like(z)
 
     def laid_out(self, z: Tensor, batch: torch.Size, restarts: int) -> Self:  # noqa: ARG002
         """The same penalty: ``s`` is one number for all."""
         checks.integer("s", self.s, 0, z.shape[-1], "the latent dimension")
         return self
 
-    def in_units(self, power: Tensor) -> Self:  # noqa: ARG002
-        """The same penalty: zero and infinity have no units."""
-        return self
 
-    def select(self, rows: Tensor) -> Self:  # noqa: ARG002
-        """The same penalty."""
-        return self
-
-
-class NoPenalty:
-    """Nothing is added to the data term."""
-
-    def value(self, z: Tensor) -> Tensor:
-        """Zero."""
-        return z.new_zeros(z.shape[:-1])
-
-    def gradient(self, z: Tensor) -> Tensor:
-        """Zero."""
-        return torch.zeros_like(z)
-
-    def prox(self, z: Tensor, step: Tensor) -> Tensor:  # noqa: ARG002
-        """The point itself."""
-        return z
-
-    def drop(self, z: Tensor, new: Tensor) -> Tensor:  # noqa: ARG002
-        """Nothing."""
-        return torch.zeros_like(z)
-
-    def laid_out(self, z: Tensor, batch: torch.Size, restarts: int) -> Self:  # noqa: ARG002
-        """Itself."""
-        return self
-
-    def in_units(self, power: Tensor) -> Self:  # noqa: ARG002
-        """Itself."""
-        return self
-
-    def select(self, rows: Tensor) -> Self:  # noqa: ARG002
-        """Itself."""
-        return self
+def in_rows(penalty: object) -> Rows:
+    """The penalty as the engine asks for it; a subclass of ours is an outsider, as it may be anything."""
+    if penalty is None:
+        return NoPenalty()
+    if isinstance(penalty, Rows) and type(penalty) in (L1, L2, HardSparsity):
+        return penalty
+    if isinstance(penalty, type) or not callable(getattr(penalty, "value", None)):
+        raise TypeError(
+            f"penalty is {penalty!r}; it must be L1, L2, HardSparsity, None, or an object with the methods "
+            "that Penalty lists."
+        )
+    return Outsider(penalty)

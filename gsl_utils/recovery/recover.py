@@ -8,24 +8,17 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from gsl_utils.common import batched, checks
-from gsl_utils.common.jacobian import Generator, Tangents
+from gsl_utils.common import checks
+from gsl_utils.common.generator_checks import check_signals
+from gsl_utils.common.jacobian import Generator
+from gsl_utils.common.linear import scaled
 from gsl_utils.common.result import Recovery
-from gsl_utils.common.units import exponent, scaled
-from gsl_utils.generators.synthesis import constant
-from gsl_utils.recovery.engine import Callback, Plan, run
-from gsl_utils.recovery.latents import check_generator, check_signals, latent_start
-from gsl_utils.recovery.matrices import Matrices, OneForAll, OnePerSignal
-from gsl_utils.recovery.order_one import order_one
-from gsl_utils.recovery.penalties import L1, L2, HardSparsity, NoPenalty, Penalty, Weighted
-from gsl_utils.recovery.problem import Problem
-from gsl_utils.recovery.setup import method_for, progress_bar, pruning
-from gsl_utils.recovery.steps import overlooked, stationarity
+from gsl_utils.recovery.engine import Callback, Plan, best, run
+from gsl_utils.recovery.penalties import Penalty, in_rows
+from gsl_utils.recovery.problem import Given
+from gsl_utils.recovery.setup import check_penalty, latent_start, method_for, progress_bar, pruning
 
-__all__ = ["recover"]
-
-# Rows whose signals stay in a processor's cache are faster than all rows at once.
-_BLOCK_BYTES, _LEAST_BLOCK = 2**20, 64
+__all__ = ["recover", "solve"]
 
 
 def recover(
@@ -40,7 +33,6 @@ def recover(
     restarts: int = 1,
     steps: int | None = None,
     flip: bool = False,
-    continuation: int = 0,
     prune: Sequence[tuple[int, int]] = (),
     generator: torch.Generator | None = None,
     progress: bool = False,
@@ -56,23 +48,25 @@ def recover(
     not depend on the others. Rows that are stationary leave the batch. Units change nothing: A and y times c,
     with the penalty's weight times c squared, give the same z and x, and the objective times c squared.
 
-    ==========  ====================================  ====================================================
-    method      penalties                             options (beside ``tol``)
-    ==========  ====================================  ====================================================
-    ``"gd"``    None, ``L2``                          ``lr`` (None: backtracked for each row),
-                                                      with a rate also ``schedule`` and ``check_every``
-    ``"adam"``  None, ``L2``, ``L1`` (subgradient)    ``lr`` (0.01), ``betas``, ``schedule``, ``check_every``
-    ``"prox"``  None, ``L2``, ``L1``, HardSparsity    ``step0`` (None: by the curvature)
-    ``"lm"``    None, ``L2``                          ``damping`` (0.01)
-    ==========  ====================================  ====================================================
+    ==========  ================================  =========================  ===============================
+    method      penalties of ours                 another must have          options (beside ``tol``)
+    ==========  ================================  =========================  ===============================
+    ``"gd"``    None, ``L2``                      value, gradient; without   ``lr`` (None: backtracked for
+                                                  ``lr`` prox, too           each row), then ``schedule``
+    ``"adam"``  None, ``L2``, ``L1``              value, that autograd       ``lr`` (0.01), ``schedule``
+                                                  takes, or gradient
+    ``"prox"``  None, ``L2``, ``L1``,             value, prox
+                ``HardSparsity``
+    ``"lm"``    None, ``L2``                      value, gradient
+    ==========  ================================  =========================  ===============================
 
-    Both losses go with all four. What the method or the other arguments leave without use is refused.
-    ``schedule`` is ``"constant"`` or ``"cosine"``, which ends at zero; ``check_every`` (50) is how many steps
-    lie between two questions whether a row is stationary, which a ``tol`` of 0 never asks. ``step0`` and the
-    rate of ``"gd"`` multiply the gradient of the sum above; the epsilon of ``"adam"``, 1e-8, is beside a
-    gradient that is counted with A's largest entry between 1/2 and 1. Steps of ``"prox"`` are accelerated,
-    drop their momentum where that points uphill, and give exact zeros. Jacobians of ``"lm"`` are taken in
-    forward mode, or by differentiating backward twice where G cannot be run so.
+    Both losses go with all four; another penalty is any object with the methods of ``Penalty``. What the
+    method or the other arguments leave without use is refused. ``schedule`` is ``"constant"`` or
+    ``"cosine"``, which ends at zero. Methods with a rate ask every 50 steps whether a row is stationary, with
+    a ``tol`` of 0 never. The rate of ``"gd"`` multiplies the gradient of the sum above; the epsilon of
+    ``"adam"``, 1e-8, is beside a gradient that is counted with A's largest entry between 1/2 and 1. Steps of
+    ``"prox"`` are accelerated, drop their momentum where that points uphill, and give exact zeros. Jacobians
+    of ``"lm"`` are taken in forward mode, or by differentiating backward twice where G cannot be run so.
 
     Args:
         G: The generator: any callable ``z (..., k) -> x (..., n)`` that treats rows alone, made of torch's
@@ -81,7 +75,7 @@ def recover(
         y: The measurements ``(..., m)``, float32 or float64; A, z0 and G's weights share its dtype and
             device.
         loss: ``"linear"``, or ``"amplitude"`` for non-negative y.
-        penalty: ``L1``, ``L2``, ``HardSparsity`` or None.
+        penalty: ``L1``, ``L2``, ``HardSparsity``, None, or an object as ``Penalty`` says.
         method: ``"gd"``, ``"adam"``, ``"prox"`` or ``"lm"``.
         z0: Where to start: ``(k,)`` or ``(..., k)`` for one start of a signal, with ``restarts`` at 1, or
             ``(..., restarts, k)``. By default k is ``G.latent_dim`` and N(0, I) starts are drawn at once, the
@@ -89,10 +83,6 @@ def recover(
         restarts: How many starts each signal has; the one of lowest objective is returned, per signal.
         steps: The most steps of a row, in all; by default 1000, and 50 for ``"lm"``.
         flip: Before each step begin anew at -z where the objective is lower there.
-        continuation: How many stages the weight of ``L1`` or ``L2`` descends through to its own, in at most
-            half of the steps, with two steps a stage at least: for ``L1`` from half the weight at which the
-            start's slope would hold zero, for ``L2`` from the weight at which the penalty is as curved as the
-            data term.
         prune: Pairs (t, keep): after t steps, 0 for before any, only the best ``keep`` of each signal's
             several restarts go on.
         generator: The source of randomness of the default start; not beside ``z0``.
@@ -114,7 +104,7 @@ def recover(
     Raises:
         TypeError: An argument has the wrong type, dtypes or devices differ, or G gives no gradients.
         ValueError: Shapes do not fit, entries are not finite, an option is unknown, without use or out of
-            range, the penalty does not go with the method, the squares of y or a weight leave the dtype
+            range, the penalty lacks what the method needs, the squares of y or a weight leave the dtype
             beside A, or G mixes rows or is random.
         ImportError: ``progress`` is asked for and tqdm is not installed.
 
@@ -128,101 +118,68 @@ def recover(
     >>> round(float(A @ found.x), 6), bool(found.converged)
     (2.0, True)
     """
-    A, y, batch = checks.linear_system("A", A, "y", y, "rows")
-    checks.choice("loss", loss, ("linear", "amplitude"))
-    if loss == "amplitude" and bool((y < 0).any()):
+    return solve(
+        Given.of(G, A, y),
+        loss=loss,
+        penalty=penalty,
+        method=method,
+        z0=z0,
+        restarts=restarts,
+        steps=steps,
+        flip=flip,
+        prune=prune,
+        generator=generator,
+        progress=progress,
+        callback=callback,
+        **options,
+    )
+
+
+def solve(
+    given: Given,
+    *,
+    loss: str = "linear",
+    penalty: Penalty | None = None,
+    method: str = "adam",
+    z0: Tensor | None = None,
+    restarts: int = 1,
+    steps: int | None = None,
+    flip: bool = False,
+    prune: Sequence[tuple[int, int]] = (),
+    generator: torch.Generator | None = None,
+    progress: bool = False,
+    callback: Callback | None = None,
+    **options: Any,
+) -> Recovery:
+    """``recover``, where generator, matrix and measurements are checked already."""
+    amplitude = checks.choice("loss", loss, ("linear", "amplitude")) == "amplitude"
+    if amplitude and bool((given.y < 0).any()):
+        least = scaled(given.y.amin(-1), given.power).min()
         raise ValueError(
-            f"y has the entry {float(y.min()):g}; for loss 'amplitude' all of its entries must be at least 0."
+            f"y has the entry {float(least):g}; for loss 'amplitude' all of its entries must be at least 0."
         )
-    check_generator(G, y)
     restarts = checks.integer("restarts", restarts, 1)
     checks.flag("flip", flip)
     checks.flag("progress", progress)
     checks.random_source(generator)
-    stages = checks.integer("continuation", continuation, 0)
-    penalty = NoPenalty() if penalty is None else penalty
-    if not isinstance(penalty, L1 | L2 | HardSparsity | NoPenalty):
-        raise TypeError(f"penalty is {penalty!r}; it must be L1, L2, HardSparsity or None.")
+    rows = in_rows(penalty)
     if callback is not None and not callable(callback):
         raise TypeError(f"callback is {callback!r}; it must be callable or None.")
-    if stages and not isinstance(penalty, Weighted):
-        raise ValueError(f"continuation is {stages}; without an L1 or L2 penalty it must be 0.")
     if generator is not None and z0 is not None:
         raise ValueError("generator is given and z0 is, too; where no start is drawn it must be left out.")
-    solver, steps, tol = method_for(method, penalty, steps, y.dtype, options)
-    if 2 * stages > steps:
-        raise ValueError(
-            f"continuation is {stages} and steps is {steps}; each stage must have two of the steps at least."
-        )
+    solver, steps, tol = method_for(method, steps, given.y.dtype, options)
     pruned = pruning(prune, restarts, steps)
     # Also where the caller differentiates nothing: G is differentiated here, and nothing else ever is.
     with torch.inference_mode(False), torch.no_grad():
-        G = constant(G)
-        z = latent_start(G, z0, y, batch, restarts, generator)
-        A, y, power = order_one(*batched.flatten(A.detach(), y.detach(), batch))
-        signal = torch.arange(len(y), device=y.device).repeat_interleave(restarts)
-        penalty = penalty.laid_out(z, batch, restarts).in_units(power[signal])
-        check_signals(G, z, y, A.shape[-1])
-        matrices: Matrices = OneForAll(A) if A.ndim == 2 else OnePerSignal(A, signal)
-        tangents = Tangents.of(G, z[:1], columns=method == "lm")
-        scale = _scale(G, matrices, y[signal], z)
-        problem = Problem(
-            G, matrices, y[signal], power[signal], scale, loss == "amplitude", _block(A, len(z)), tangents
-        )
+        z = latent_start(given, z0, restarts, generator)
+        rows = rows.laid_out(z, given.batch, restarts)
+        check_penalty(rows, method, solver)
+        check_signals(given.G, z, given.A.shape[-1])
+        problem = given.problem(z, restarts, amplitude=amplitude, columns=method == "lm")
+        rows = rows.beside(problem)
         watch, close = progress_bar(progress, steps, callback)
         try:
-            plan = Plan(steps, restarts, flip, stages, pruned, watch)
-            z, n_iter = run(problem, penalty, solver, z, plan)
+            z, n_iter = run(problem, rows, solver, z, Plan(steps, restarts, flip, pruned, watch))
         finally:
             close()
-        return _best(problem, penalty, z, n_iter, restarts, batch, tol)
-
-
-def _block(A: Tensor, rows: int) -> int:
-    """How many rows G sees at a time."""
-    if A.device.type != "cpu":
-        return rows
-    return max(_LEAST_BLOCK, _BLOCK_BYTES // (A.shape[-1] * A.element_size()))
-
-
-def _scale(G: Generator, A: Matrices, y: Tensor, z: Tensor) -> Tensor:
-    """The length ``(P,)`` that gains are measured by, y's own; its squares may leave the numbers."""
-    power = exponent(y, -1)
-    scale = scaled(scaled(y, -power).norm(dim=-1, keepdim=True), power).squeeze(-1)
-    nothing = ~y.any(-1)
-    if bool(nothing.any()):
-        # The start's own measurements then; but far out they may be of any size, and excuse anything.
-        here, near = (A.forward(G(point)).norm(dim=-1) for point in (z, z.clamp(-1, 1)))
-        start = torch.where(near < here, near, here)
-        scale = torch.where(nothing, torch.where(start > 0, start, 1), scale)
-    return scale.clamp(min=torch.finfo(y.dtype).tiny)
-
-
-def _best(
-    problem: Problem,
-    penalty: Penalty,
-    z: Tensor,
-    n_iter: Tensor,
-    restarts: int,
-    batch: torch.Size,
-    tol: float,
-) -> Recovery:
-    """Of every signal's restarts the one of lowest objective, and honestly whether it is stationary."""
-    objective = problem.loss(z) + penalty.value(z)
-    ranked = objective.nan_to_num(nan=torch.inf).view(-1, restarts)
-    best = torch.arange(len(ranked), device=z.device) * restarts + ranked.argmin(-1)
-    problem, penalty, z = problem.select(best), penalty.select(best), z[best]
-    loss, slope = problem.loss_and_gradient(z)
-    converged = stationarity(problem, penalty, z, loss, slope) <= tol
-    # Where y is so small beside A that the gain would vanish in any case, nothing is known.
-    converged &= tol * problem.scale >= torch.finfo(z.dtype).tiny ** 0.5
-    converged &= ~overlooked(problem, penalty, z, objective[best], slope, tol)
-    total = scaled(objective[best], 2 * problem.power)
-    converged &= torch.isfinite(total)
-    return Recovery(
-        x=problem.G(z).reshape(*batch, -1),
-        z=z.reshape(*batch, -1),
-        objective=total.reshape(batch),
-        n_iter=n_iter[best].reshape(batch),
-        converged=converged.reshape(batch),
-    )
+        return best(problem, rows, z, n_iter, restarts, given.batch, tol)

@@ -1,4 +1,4 @@
-"""From the arguments of a recovery to the parts of the engine: the method, the pruning, the progress bar."""
+"""From the arguments of a recovery to the parts of the engine: the start, the method, what goes on."""
 
 from __future__ import annotations
 
@@ -13,41 +13,26 @@ from gsl_utils.recovery.engine import Callback
 from gsl_utils.recovery.methods.descent import Adam, BacktrackedDescent, GradientDescent
 from gsl_utils.recovery.methods.levenberg import LevenbergMarquardt
 from gsl_utils.recovery.methods.proximal import ProximalGradient
-from gsl_utils.recovery.penalties import L1, L2, HardSparsity, NoPenalty, Penalty
+from gsl_utils.recovery.problem import Given
+from gsl_utils.recovery.rows import Outsider, Rows
 from gsl_utils.recovery.steps import Method
 
-__all__ = ["default_tolerance", "method_for", "progress_bar", "pruning"]
+__all__ = ["check_penalty", "latent_start", "method_for", "progress_bar", "pruning"]
 
 _STEPS = {"gd": 1000, "adam": 1000, "prox": 1000, "lm": 50}
-_PENALTIES: dict[str, tuple[type, ...]] = {
-    "gd": (NoPenalty, L2),
-    "adam": (NoPenalty, L2, L1),
-    "prox": (NoPenalty, L2, L1, HardSparsity),
-    "lm": (NoPenalty, L2),
-}
 _OPTIONS = {
-    "gd": ("lr", "schedule", "check_every", "tol"),
-    "adam": ("lr", "betas", "schedule", "check_every", "tol"),
-    "prox": ("step0", "tol"),
-    "lm": ("damping", "tol"),
+    "gd": ("lr", "schedule", "tol"),
+    "adam": ("lr", "schedule", "tol"),
+    "prox": ("tol",),
+    "lm": ("tol",),
 }
-
-
-def default_tolerance(dtype: torch.dtype) -> float:
-    """How stationary a point must be to count as converged: what the dtype can show with some room."""
-    return 1e-6 if dtype == torch.float64 else 1e-4
 
 
 def method_for(
-    name: str, penalty: Penalty, steps: int | None, dtype: torch.dtype, options: dict[str, Any]
+    name: str, steps: int | None, dtype: torch.dtype, options: dict[str, Any]
 ) -> tuple[Method, int, float]:
     """The method with its options, how many steps it may take, and the tolerance of ``converged``."""
     checks.choice("method", name, tuple(_STEPS))
-    if not isinstance(penalty, _PENALTIES[name]):
-        able = ", ".join("None" if kind is NoPenalty else kind.__name__ for kind in _PENALTIES[name])
-        raise ValueError(
-            f"penalty is {type(penalty).__name__}; for method {name!r} it must be one of {able}."
-        )
     unknown = sorted(set(options) - set(_OPTIONS[name]))
     if unknown:
         raise ValueError(
@@ -55,53 +40,83 @@ def method_for(
             f"it must be one of {', '.join(_OPTIONS[name])}."
         )
     count = _STEPS[name] if steps is None else checks.integer("steps", steps, 1)
-    tol = checks.real("tol", options.get("tol", default_tolerance(dtype)), low=0.0)
-    if not tol and "check_every" in options:
-        raise ValueError("check_every is given and tol is 0; where rows are never done it must be left out.")
-    return _METHODS[name](count, tol, options), count, tol or default_tolerance(dtype)
-
-
-def _proximal(steps: int, tol: float, options: dict[str, Any]) -> Method:  # noqa: ARG001
-    step0 = options.get("step0")
-    return ProximalGradient(tol, None if step0 is None else checks.real("step0", step0, above=0.0))
-
-
-def _levenberg(steps: int, tol: float, options: dict[str, Any]) -> Method:  # noqa: ARG001
-    return LevenbergMarquardt(tol, checks.real("damping", options.get("damping", 1e-2), above=0.0))
+    # What the dtype can show, with some room.
+    default = 1e-6 if dtype == torch.float64 else 1e-4
+    tol = checks.real("tol", options.get("tol", default), low=0.0)
+    return _METHODS[name](count, tol, options), count, tol or default
 
 
 def _descent(steps: int, tol: float, options: dict[str, Any]) -> Method:
     if options.get("lr") is None:
-        rated = sorted({"schedule", "check_every"} & set(options))
-        if rated:
-            raise ValueError(f"{rated[0]} is given and lr is not; for backtracked steps it must be left out.")
+        if "schedule" in options:
+            raise ValueError("schedule is given and lr is not; for backtracked steps it must be left out.")
         return BacktrackedDescent(tol)
     return GradientDescent(steps, tol, *_rate(options["lr"], options))
 
 
 def _adam(steps: int, tol: float, options: dict[str, Any]) -> Method:
-    betas = options.get("betas", (0.9, 0.999))
-    if not isinstance(betas, tuple | list) or len(betas) != 2:
-        raise TypeError(f"betas is {betas!r}; it must be a pair of numbers.")
-    b1, b2 = (checks.real("betas", beta, low=0.0) for beta in betas)
-    if max(b1, b2) >= 1:
-        raise ValueError(f"betas is {(b1, b2)}; both must be below 1.")
-    return Adam(steps, tol, *_rate(options.get("lr", 0.01), options), betas=(b1, b2))
+    return Adam(steps, tol, *_rate(options.get("lr", 0.01), options))
 
 
-def _rate(lr: object, options: dict[str, Any]) -> tuple[float, str, int]:
-    """The rate, its schedule, and how often stationarity is asked for."""
+def _rate(lr: object, options: dict[str, Any]) -> tuple[float, str]:
+    """The rate and its schedule."""
     schedule = checks.choice("schedule", options.get("schedule", "constant"), ("constant", "cosine"))
-    every = checks.integer("check_every", options.get("check_every", 50), 1)
-    return checks.real("lr", lr, above=0.0), schedule, every
+    return checks.real("lr", lr, above=0.0), schedule
 
 
 _METHODS: dict[str, Callable[[int, float, dict[str, Any]], Method]] = {
     "gd": _descent,
     "adam": _adam,
-    "prox": _proximal,
-    "lm": _levenberg,
+    "prox": lambda _steps, tol, _options: ProximalGradient(tol),
+    "lm": lambda _steps, tol, _options: LevenbergMarquardt(tol),
 }
+
+
+def check_penalty(penalty: Rows, name: str, method: Method) -> None:
+    """Refuse a penalty without what the method needs of it."""
+    needed = {"gd": "gradient", "adam": "subgradient", "prox": "prox", "lm": "gradient"}[name]
+    has = {"gradient": penalty.smooth, "subgradient": penalty.sloped, "prox": penalty.proximal}
+    asking = f"method {name!r}"
+    if isinstance(method, BacktrackedDescent) and has["gradient"]:
+        needed, asking = "prox", f"{asking} without lr"
+    if not has[needed]:
+        kind = type(penalty.penalty if isinstance(penalty, Outsider) else penalty).__name__
+        raise ValueError(f"penalty is {kind}, which has no {needed}; for {asking} it must have one.")
+
+
+def latent_start(given: Given, z0: Tensor | None, restarts: int, source: torch.Generator | None) -> Tensor:
+    """The start of every problem, ``(P, k)`` with the restarts of a signal together, signal by signal."""
+    y, batch, k = given.y, given.batch, getattr(given.G, "latent_dim", None)
+    if z0 is None:
+        if k is None:
+            raise ValueError(
+                "z0 is None and G has no latent_dim; one of them must say how long a latent vector is."
+            )
+        device = y.device if source is None else source.device
+        drawn = torch.randn(batch.numel() * restarts, int(k), generator=source, dtype=y.dtype, device=device)
+        return drawn.to(y.device)
+    z0 = checks.signals("z0", z0, "k").detach().clone()  # a copy is no inference tensor
+    checks.same_kind(y=y, z0=z0)
+    if k is not None and z0.shape[-1] != k:
+        raise ValueError(f"z0 has shape {tuple(z0.shape)}; its last dimension must be G.latent_dim = {k}.")
+    k = z0.shape[-1]
+    if z0.shape == (*batch, restarts, k):
+        return z0.reshape(-1, k)
+    if z0.shape in ((k,), (*batch, k)):
+        if restarts > 1:
+            raise ValueError(
+                f"restarts is {restarts} and z0 has shape {tuple(z0.shape)}, one start of a signal; restarts "
+                f"must be 1, or z0 {_spelled(batch, restarts)}."
+            )
+        return z0.expand(*batch, k).reshape(-1, k)
+    raise ValueError(
+        f"z0 has shape {tuple(z0.shape)}; it must be (k,), {_spelled(batch)} or {_spelled(batch, restarts)}: "
+        "one start for all, one per signal, or one per restart."
+    )
+
+
+def _spelled(batch: torch.Size, *more: int) -> str:
+    return f"({', '.join(map(str, (*batch, *more, 'k')))}{',' if not (*batch, *more) else ''})"
 
 
 def pruning(prune: Sequence[tuple[int, int]], restarts: int, steps: int) -> dict[int, int]:

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Protocol
 
 import torch
 from torch import Tensor
 
-from gsl_utils.common.roots import square_root
-from gsl_utils.recovery.kinks import falls_nearby
-from gsl_utils.recovery.penalties import Penalty
+from gsl_utils.common.linear import square_root
 from gsl_utils.recovery.problem import Problem
+from gsl_utils.recovery.rows import Rows
 
 __all__ = [
     "Method",
     "State",
-    "curvature_along",
+    "falls_nearby",
     "gain",
     "overlooked",
     "proximal_step",
@@ -40,15 +40,15 @@ _SHORTER = 0.9  # of the longest step that the curvature allows, lest rounding f
 class Method(Protocol):
     """A way to go from one iterate to the next, for all rows at once."""
 
-    def start(self, problem: Problem, penalty: Penalty, z: Tensor) -> State:
+    def start(self, problem: Problem, penalty: Rows, z: Tensor) -> State:
         """The state before the first step."""
 
-    def step(self, problem: Problem, penalty: Penalty, state: State, t: int) -> State:
+    def step(self, problem: Problem, penalty: Rows, state: State, t: int) -> State:
         """The state after step ``t``, counted from 0; rows that are done need not move."""
 
 
 def proximal_step(
-    problem: Problem, penalty: Penalty, z: Tensor, loss: Tensor, slope: Tensor, step: Tensor
+    problem: Problem, penalty: Rows, z: Tensor, loss: Tensor, slope: Tensor, step: Tensor
 ) -> tuple[Tensor, Tensor, Tensor]:
     """One proximal gradient step of every row, cut until the quadratic model bounds the loss.
 
@@ -59,7 +59,7 @@ def proximal_step(
     rows = torch.arange(len(z), device=z.device)
     for _ in range(_MAX_CUTS):
         t = step[rows]
-        trial = penalty.prox(z - t.unsqueeze(-1) * slope, t.unsqueeze(-1))
+        trial = penalty.moved(z, slope, t)
         trial_loss = problem.loss(trial)
         change = trial - z
         bound = change.square().sum(-1) / (2 * t)
@@ -102,7 +102,7 @@ def rise(
     return up
 
 
-def gain(problem: Problem, penalty: Penalty, z: Tensor, slope: Tensor, new: Tensor, step: Tensor) -> Tensor:
+def gain(problem: Problem, penalty: Rows, z: Tensor, slope: Tensor, new: Tensor, step: Tensor) -> Tensor:
     r"""What a proximal step to ``new`` of length t gains in its model, as a root and a share of the scale.
 
     The model's gain is :math:`-\langle g, \Delta\rangle - \|\Delta\|^2/2t + h(z) - h(z + \Delta)` with the
@@ -114,11 +114,19 @@ def gain(problem: Problem, penalty: Penalty, z: Tensor, slope: Tensor, new: Tens
     return square_root(decrease.clamp(min=0)) / problem.scale
 
 
-def curvature_along(problem: Problem, z: Tensor, direction: Tensor) -> Tensor:
+def _curvature_along(problem: Problem, z: Tensor, direction: Tensor) -> Tensor:
     """The curvature of the linearised data term along a direction; zero along the zero direction."""
     direction, _ = _normed(direction)
     length = direction.square().sum(-1)
     return 2 * problem.measured(z, direction).square().sum(-1) / torch.where(length > 0, length, 1)
+
+
+def _bend(penalty: Rows, z: Tensor, new: Tensor) -> Tensor:
+    """The curvature of a penalty that is stepped along its gradient, on the way to ``new``; at least zero."""
+    change = new - z
+    rise = ((penalty.subgradient(new) - penalty.subgradient(z)) * change).sum(-1).clamp(min=0)
+    length = change.square().sum(-1)
+    return rise / torch.where(length > 0, length, 1)
 
 
 def _normed(direction: Tensor) -> tuple[Tensor, Tensor]:
@@ -128,34 +136,50 @@ def _normed(direction: Tensor) -> tuple[Tensor, Tensor]:
     return direction / peak.unsqueeze(-1), peak
 
 
-def stationarity(problem: Problem, penalty: Penalty, z: Tensor, loss: Tensor, slope: Tensor) -> Tensor:
+def stationarity(problem: Problem, penalty: Rows, z: Tensor, loss: Tensor, slope: Tensor) -> Tensor:
     """What a step from here would gain, see ``gain``: zero at stationary points only.
 
     The step is as long as the linearised data term allows along it. Only what is seen from the point itself
     counts: neither another valley beyond a hill, nor a kink nearby where a line search would find nothing.
     """
-    steepest, peak = _normed(slope + penalty.gradient(z))
+    steepest, peak = _normed(slope + penalty.subgradient(z))
     length = steepest.square().sum(-1)
     # No step can gain more than everything: that bounds it where no curvature does.
     most = 2 * (loss + penalty.value(z)) / peak / peak / torch.where(length > 0, length, 1)
-    curvature = curvature_along(problem, z, steepest)
+    curvature = _curvature_along(problem, z, steepest)
     step = torch.where(curvature * most > 1, _SHORTER / curvature, most)
     step = torch.where(step > 0, step, 1)
     for _ in range(_MAX_SHORTENED):
-        new = penalty.prox(z - step.unsqueeze(-1) * slope, step.unsqueeze(-1))
-        curvature = curvature_along(problem, z, new - z)
+        new = penalty.moved(z, slope, step)
+        curvature = _curvature_along(problem, z, new - z)
+        if not penalty.proximal:
+            curvature = curvature + _bend(penalty, z, new)
         too_long = curvature * step > 1
         if not bool(too_long.any()):
             break
         step = torch.where(too_long, _SHORTER / curvature, step)
-    return gain(problem, penalty, z, slope, new, step)
+    found = gain(problem, penalty, z, slope, new, step)
+    return found if penalty.proximal else torch.where(too_long, torch.inf, found)
+
+
+def falls_nearby(value: Callable[[Tensor], Tensor], z: Tensor, here: Tensor, least: Tensor) -> Tensor:
+    """Where the value ``here (P,)`` at ``z (P, k)`` falls by more than ``least (P,)`` beside it.
+
+    A short step is tried either way along one direction, in which all coordinates take part: torch calls the
+    slopes of a ReLU and of a magnitude at zero zero.
+    """
+    direction = torch.arange(1, z.shape[-1] + 1, dtype=z.dtype, device=z.device).cos()
+    reach = z.abs().amax(-1, keepdim=True)
+    step = torch.finfo(z.dtype).eps ** (1 / 3) * torch.where(reach > 0, reach, 1) * direction
+    lowest = torch.minimum(value(z + step), value(z - step))
+    return lowest < here - least
 
 
 def overlooked(
-    problem: Problem, penalty: Penalty, z: Tensor, objective: Tensor, slope: Tensor, tol: float
+    problem: Problem, penalty: Rows, z: Tensor, objective: Tensor, slope: Tensor, tol: float
 ) -> Tensor:
     """Which rows show no slope at all and yet can gain by a short step, as at a kink."""
-    flat = ~(slope + penalty.gradient(z)).any(-1)
+    flat = ~(slope + penalty.subgradient(z)).any(-1)
     if not bool(flat.any()):
         return flat
 
@@ -167,7 +191,7 @@ def overlooked(
     return flat & falls_nearby(value, z, objective, least)
 
 
-def settled(problem: Problem, penalty: Penalty, z: Tensor, asked: Tensor, tol: float) -> Tensor:
+def settled(problem: Problem, penalty: Rows, z: Tensor, asked: Tensor, tol: float) -> Tensor:
     """Which of the rows that are ``asked`` about are stationary at ``z``; to ask costs as much as a step."""
     rows = asked.nonzero().squeeze(-1)
     if not len(rows):
@@ -177,7 +201,7 @@ def settled(problem: Problem, penalty: Penalty, z: Tensor, asked: Tensor, tol: f
     return asked.index_copy(0, rows, found)
 
 
-def suggested_step(problem: Problem, penalty: Penalty, z: Tensor, slope: Tensor) -> Tensor:
+def suggested_step(problem: Problem, penalty: Rows, z: Tensor, slope: Tensor) -> Tensor:
     """A first step for backtracking: what the curvature along the steepest descent allows."""
-    curvature = curvature_along(problem, z, slope + penalty.gradient(z))
+    curvature = _curvature_along(problem, z, slope + penalty.subgradient(z))
     return torch.where(curvature > 0, _SHORTER / curvature, 1)

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from gsl_utils.common import checks
-from gsl_utils.common.units import scaled, unit
+from gsl_utils.common.linear import scaled, unit
 
 __all__ = ["mutual_coherence", "rip_constant", "rip_lower_bound"]
 

@@ -5,9 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from gsl_utils.common import batched, checks
-from gsl_utils.common.roots import square_root
-from gsl_utils.common.units import scaled, unit
+from gsl_utils.common import checks, linear
+from gsl_utils.common.linear import scaled, square_root, unit
 
 __all__ = ["gaussian_matrix", "measure"]
 
@@ -128,8 +127,8 @@ def measure(
 
 def _product(A: Tensor, x: Tensor) -> Tensor:
     """``A x``; where a sum overflows on its way, once more in other units, from which it may come back."""
-    y = batched.forward(A, x)
+    y = linear.forward(A, x)
     if bool(torch.isfinite(y).all()):
         return y
     (A, above), (x, beyond) = unit(A, -1), unit(x, -1)
-    return scaled(batched.forward(A, x), above.squeeze(-1) + beyond)
+    return scaled(linear.forward(A, x), above.squeeze(-1) + beyond)

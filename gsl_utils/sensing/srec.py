@@ -8,10 +8,9 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from gsl_utils.common import batched, checks
+from gsl_utils.common import checks, linear
 from gsl_utils.common.generator_checks import Trusted, check_generator
-from gsl_utils.common.roots import square_root
-from gsl_utils.common.units import scaled, unit, unit_difference
+from gsl_utils.common.linear import scaled, square_root, unit, unit_difference
 
 __all__ = ["srec_constant", "srec_ratio"]
 
@@ -58,7 +57,7 @@ def srec_ratio(A: Tensor, x1: Tensor, x2: Tensor) -> Tensor:
 def _ratio(A: Tensor, difference: Tensor) -> Tensor:
     """The ratio of each difference, all being of order one."""
     length = difference.norm(dim=-1)
-    kept = batched.forward(A, difference).norm(dim=-1)
+    kept = linear.forward(A, difference).norm(dim=-1)
     return torch.where(length == 0, torch.inf, kept / length)
 
 
@@ -109,7 +108,7 @@ def srec_constant(
     tensor(0.7071)
     """
     A = checks.matrix("A", A).detach()
-    check_generator(G, A, "A")
+    check_generator(G, A.dtype, A.device, "A")
     if A.ndim != 2:
         raise ValueError(f"A has shape {tuple(A.shape)}; it must be a single matrix (m, n).")
     dimension = k if k is not None else getattr(G, "latent_dim", None)

@@ -5,11 +5,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from gsl_utils.common import batched, checks
+from gsl_utils.common import checks, least_squares, linear
+from gsl_utils.common.linear import System, shrink
 from gsl_utils.common.result import Recovery
-from gsl_utils.sparse.interior_point import MOST_STEPS, InteriorPoint
-from gsl_utils.sparse.system import System
-from gsl_utils.sparse.thresholds import shrink
+from gsl_utils.sparse.iterations import MOST_STEPS, InteriorPoint
 
 __all__ = ["basis_pursuit"]
 
@@ -73,7 +72,7 @@ def basis_pursuit(A: Tensor, y: Tensor, *, tol: float = 1e-6, max_iter: int = 30
     best = _Best(Q, b, max(_EXACT, _ROUNDINGS * torch.finfo(system.y.dtype).eps))
     left = _split(best, min(_SPLITTING_STEPS, max_iter))
     if max_iter > _SPLITTING_STEPS and len(left):
-        for part in left.split(max(1, batched.ENTRIES // Q.shape[-1] // Q.shape[-2])):
+        for part in left.split(max(1, least_squares.ENTRIES // Q.shape[-1] // Q.shape[-2])):
             _follow_path(best, part, max_iter - _SPLITTING_STEPS)
     gap = torch.where(feasible, best.gap, torch.inf)
     power = system.y_power - system.A_power
@@ -90,8 +89,8 @@ def _orthonormal_rows(A: Tensor, y: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     left, values, right = torch.linalg.svd(A, full_matrices=False)
     present = values > max(A.shape[-2:]) * eps * values[..., :1]
     Q = right * present.unsqueeze(-1)
-    b = batched.adjoint(left, y) * torch.where(present, 1 / values, torch.zeros_like(values))
-    residual = y - batched.forward(A, batched.adjoint(Q, b))
+    b = linear.adjoint(left, y) * torch.where(present, 1 / values, torch.zeros_like(values))
+    residual = y - linear.forward(A, linear.adjoint(Q, b))
     return Q, b, residual.norm(dim=-1) <= eps**0.5 * y.norm(dim=-1)
 
 
@@ -100,7 +99,7 @@ class _Best:
 
     def __init__(self, Q: Tensor, b: Tensor, explained: float) -> None:
         self.Q, self.b, self.explained = Q, b, explained
-        self.x = batched.adjoint(Q, b)
+        self.x = linear.adjoint(Q, b)
         self.objective = self.x.abs().sum(-1)
         # The dual point 0 proves that the objective is at most this far from the optimum.
         self.gap = self.objective.clone()
@@ -115,7 +114,7 @@ class _Best:
 
         The gap is summed over the entries, each of which adds a term that is never negative: nothing cancels.
         """
-        correlation = batched.adjoint(batched.rows(self.Q, chosen), dual)
+        correlation = linear.adjoint(linear.rows(self.Q, chosen), dual)
         correlation = correlation / correlation.abs().amax(-1, keepdim=True).clamp(min=1)
         objective = x.abs().sum(-1)
         gap = (x.abs() * (1 - x.sign() * correlation)).sum(-1)
@@ -128,7 +127,7 @@ class _Best:
 
         ``trust`` says down to which size the slacks of the dual points mean something.
         """
-        for piece in batched.pieces(support, self.Q.shape[-2]):
+        for piece in least_squares.pieces(support, self.Q.shape[-2]):
             self._finish_piece(chosen[piece], support[piece], dual[piece], trust)
 
     def _finish_piece(self, chosen: Tensor, support: Tensor, dual: Tensor, trust: float) -> None:
@@ -137,13 +136,13 @@ class _Best:
             chosen, support, dual = chosen[small], support[small], dual[small]
             if not len(chosen):
                 return
-            Q, b = batched.rows(self.Q, chosen), self.b[chosen]
-            indices, real = batched.support_indices(support)
-            columns = batched.gather_columns(Q, indices, real)
-            normal = batched.NormalEquations(columns, real)
+            Q, b = linear.rows(self.Q, chosen), self.b[chosen]
+            indices, real = least_squares.support_indices(support)
+            columns = linear.gather_columns(Q, indices, real)
+            normal = least_squares.NormalEquations(columns, real)
             values = normal.solve((columns @ b.unsqueeze(-1)).squeeze(-1))
             x = torch.zeros_like(self.x[chosen]).scatter_add_(-1, indices, values)
-            residual = b - batched.forward(Q, x)
+            residual = b - linear.forward(Q, x)
             error = residual.norm(dim=-1) / b.norm(dim=-1)
             fits = error <= self.explained
             if bool(fits.any()):
@@ -153,8 +152,8 @@ class _Best:
                 self.keep(chosen[fits], x[fits], nearest[fits])
             # A small entry of the solution may be missing. The residual points at its column, and a good dual
             # point has almost no slack there.
-            slack = (1 - batched.adjoint(Q, dual).abs()).clamp(min=trust)
-            pull = batched.adjoint(Q, residual).abs() / slack
+            slack = (1 - linear.adjoint(Q, dual).abs()).clamp(min=trust)
+            pull = linear.adjoint(Q, residual).abs() / slack
             missing = pull.masked_fill(support, -1).argmax(-1, keepdim=True)
             support = support.scatter(-1, missing, True)
             almost = ~fits & (error <= _ALMOST)
@@ -172,10 +171,10 @@ def _split(best: _Best, steps: int) -> Tensor:
     for iteration in range(1, steps + 1):
         if not len(active):
             break
-        Q, b = batched.rows(best.Q, active), best.b[active]
+        Q, b = linear.rows(best.Q, active), best.b[active]
         shrunk = shrink(z, threshold)
         mirrored = 2 * shrunk - z
-        z = shrunk + batched.adjoint(Q, b - batched.forward(Q, mirrored))
+        z = shrunk + linear.adjoint(Q, b - linear.forward(Q, mirrored))
         best.n_iter[active] = iteration
         if iteration % _CHECK_EVERY and iteration != steps:
             continue
@@ -184,7 +183,7 @@ def _split(best: _Best, steps: int) -> Tensor:
         settled = (support != before).sum(-1) <= _SETTLED * before.sum(-1)
         settled &= (iteration >= next_try[active]) | (iteration == steps)
         next_try[active[settled]] = 2 * iteration
-        dual = batched.forward(Q, (z - shrunk) / threshold)
+        dual = linear.forward(Q, (z - shrunk) / threshold)
         best.finish(active[settled], support[settled], dual[settled], 1.0)
         staying = best.unfinished(active)
         active, z, threshold, support = (state[staying] for state in (active, z, threshold, support))
@@ -193,15 +192,15 @@ def _split(best: _Best, steps: int) -> Tensor:
 
 def _follow_path(best: _Best, active: Tensor, steps: int) -> None:
     """The interior point method for these signals, tried for its support as soon as that may be right."""
-    Q, b = batched.rows(best.Q, active), best.b[active]
+    Q, b = linear.rows(best.Q, active), best.b[active]
     empty = (Q.abs().amax(-1) == 0).to(Q.dtype).expand_as(b)
     path = InteriorPoint(Q, b, empty)
     support = path.support
     for _ in range(min(steps, MOST_STEPS)):
         path.step()
         best.n_iter[active] += 1
-        Q, b = batched.rows(best.Q, active), best.b[active]
-        best.keep(active, path.x + batched.adjoint(Q, b - batched.forward(Q, path.x)), path.nu)
+        Q, b = linear.rows(best.Q, active), best.b[active]
+        best.keep(active, path.x + linear.adjoint(Q, b - linear.forward(Q, path.x)), path.nu)
         before, support = support, path.support
         settled = (support == before).all(-1) | ~path.sound
         best.finish(active[settled], support[settled], path.nu[settled], _EXACT)

@@ -7,10 +7,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from gsl_utils.common import batched, checks
+from gsl_utils.common import checks, least_squares, linear
+from gsl_utils.common.linear import System, keep_largest
 from gsl_utils.common.result import Recovery
-from gsl_utils.sparse.system import System
-from gsl_utils.sparse.thresholds import keep_largest
 
 __all__ = ["Signals", "cosamp", "finish", "prepare"]
 
@@ -26,7 +25,7 @@ def prepare(A: Tensor, y: Tensor, k: int) -> tuple[System, int]:
 
 def finish(system: System, x: Tensor, n_iter: Tensor, converged: Tensor) -> Recovery:
     """What the two methods return."""
-    objective = (system.y - batched.forward(system.A, x)).square().sum(-1)
+    objective = (system.y - linear.forward(system.A, x)).square().sum(-1)
     return system.recovery(x, objective, 2 * system.y_power, n_iter, converged)
 
 
@@ -44,7 +43,7 @@ class Signals:
         return cls(system.A, system.A.norm(dim=-2, keepdim=True), system.y)
 
     def __getitem__(self, chosen: Tensor) -> Signals:
-        return Signals(batched.rows(self.A, chosen), batched.rows(self.lengths, chosen), self.y[chosen])
+        return Signals(linear.rows(self.A, chosen), linear.rows(self.lengths, chosen), self.y[chosen])
 
     def slope(self, x: Tensor) -> Tensor:
         """``A'(y - Ax)``, with zeros where nothing but rounding would be left of it.
@@ -54,7 +53,7 @@ class Signals:
         lengths = self.lengths.squeeze(-2)
         size = self.y.norm(dim=-1, keepdim=True) + (lengths * x.abs()).sum(-1, keepdim=True)
         hidden = _ROUNDINGS * torch.finfo(x.dtype).eps * lengths * size
-        found = batched.adjoint(self.A, self.y - batched.forward(self.A, x))
+        found = linear.adjoint(self.A, self.y - linear.forward(self.A, x))
         return found.masked_fill_(found.abs() <= hidden, 0)
 
 
@@ -105,9 +104,9 @@ def cosamp(A: Tensor, y: Tensor, k: int, *, tol: float = 1e-6, max_iter: int = 1
             break
         here = signals[active]
         merged = (keep_largest(here.slope(x), min(2 * k, n)) != 0) | (x != 0)
-        before, x = x, keep_largest(batched.least_squares(here.A, here.y, merged), k)
+        before, x = x, keep_largest(least_squares.on_support(here.A, here.y, merged), k)
         explained = _explain(here, x)
-        error = (here.y - batched.forward(here.A, x)).square().sum(-1)
+        error = (here.y - linear.forward(here.A, x)).square().sum(-1)
         better = error < kept_error[active]
         kept[active[better]], kept_error[active[better]] = x[better], error[better]
         n_iter[active] = iteration
@@ -123,10 +122,10 @@ def _explain(signals: Signals, x: Tensor) -> Tensor:
     The fit on three times as many columns may have left more than rounding, from which columns without any
     meaning would be chosen next.
     """
-    error = (signals.y - batched.forward(signals.A, x)).norm(dim=-1)
+    error = (signals.y - linear.forward(signals.A, x)).norm(dim=-1)
     near = (error <= torch.finfo(x.dtype).eps ** 0.5 * signals.y.norm(dim=-1)).nonzero().squeeze(-1)
     here = signals[near]
-    exact = batched.least_squares(here.A, here.y, x[near] != 0)
+    exact = least_squares.on_support(here.A, here.y, x[near] != 0)
     gone = (here.slope(exact) == 0).all(-1)
     x[near[gone]] = exact[gone]
     return torch.zeros_like(error, dtype=torch.bool).index_fill(0, near[gone], True)

@@ -5,11 +5,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from gsl_utils.common import batched, checks
+from gsl_utils.common import checks, least_squares, linear
+from gsl_utils.common.linear import keep_largest, square_root
 from gsl_utils.common.result import Recovery
-from gsl_utils.common.roots import square_root
 from gsl_utils.sparse.cosamp import Signals, finish, prepare
-from gsl_utils.sparse.thresholds import keep_largest
 
 __all__ = ["iht"]
 
@@ -91,11 +90,11 @@ def _iterate(signals: Signals, x: Tensor, stays: Tensor, k: int, tol: float) -> 
     found = fitted.nonzero().squeeze(-1)
     if len(found):
         here = signals[found]
-        x[found] = batched.least_squares(here.A, here.y, support[found])
+        x[found] = least_squares.on_support(here.A, here.y, support[found])
         g[found] = here.slope(x[found]).masked_fill(support[found], 0)
     start = torch.where(support.any(-1, keepdim=True), support, keep_largest(g, k) != 0)
     on_support = g * start
-    image = _energy(batched.forward(signals.A, on_support)).clamp(min=torch.finfo(x.dtype).tiny)
+    image = _energy(linear.forward(signals.A, on_support)).clamp(min=torch.finfo(x.dtype).tiny)
     step = torch.where(
         fitted & support.any(-1), support.sum(-1) / energy, (_energy(on_support) / image).squeeze(-1)
     ).unsqueeze(-1)
@@ -103,7 +102,7 @@ def _iterate(signals: Signals, x: Tensor, stays: Tensor, k: int, tol: float) -> 
     wide = ((after != 0) != start).any(-1).nonzero().squeeze(-1)
     while len(wide):
         change = after[wide] - x[wide]
-        image = _energy(batched.forward(batched.rows(signals.A, wide), change))
+        image = _energy(linear.forward(linear.rows(signals.A, wide), change))
         wide = wide[(step[wide] * image > _SAFETY * _energy(change)).squeeze(-1)]
         step[wide] /= 2
         after[wide] = keep_largest(x[wide] + step[wide] * g[wide], k)

@@ -5,12 +5,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from gsl_utils.common import batched, checks, units
+from gsl_utils.common import checks, least_squares, linear
+from gsl_utils.common.linear import System, square_root
 from gsl_utils.common.result import Recovery
-from gsl_utils.common.roots import square_root
-from gsl_utils.sparse.interior_point import MOST_STEPS, InteriorPoint
-from gsl_utils.sparse.splitting import Splitting, spectral_rows
-from gsl_utils.sparse.system import System
+from gsl_utils.sparse.iterations import MOST_STEPS, InteriorPoint, Splitting, spectral_rows
 
 __all__ = ["lasso"]
 
@@ -82,7 +80,7 @@ def lasso(
     max_iter = checks.integer("max_iter", max_iter, 1)
     # Objective and gap go with the square of y, and so does lam with A and y.
     power = system.y_power + system.A_power
-    weights = units.scaled(weights.reshape(-1, 1).double(), -power).squeeze(-1)
+    weights = linear.scaled(weights.reshape(-1, 1).double(), -power).squeeze(-1)
     solver = _Solver(system.A, system.y, weights.clamp(*_WEIGHTS), nonnegative, tol, max_iter)
     solver.run()
     return system.recovery(
@@ -117,19 +115,19 @@ class _Solver:
             active, step = self._split(active, min(self.max_iter, _FIRST + min(self.A.shape[-2:])))
         left = self.max_iter - _FIRST - min(self.A.shape[-2:])
         if left > 0 and len(active):
-            size = max(1, batched.ENTRIES // self.A.shape[-1] // min(self.A.shape[-2:]))
+            size = max(1, least_squares.ENTRIES // self.A.shape[-1] // min(self.A.shape[-2:]))
             for part, its_step in zip(active.split(size), step.split(size), strict=True):
                 self._follow_path(part, its_step, left)
 
     def _split(self, active: Tensor, steps: int) -> tuple[Tensor, Tensor]:
         """Splitting; returns the signals that it did not finish, and the step to judge supports with."""
-        B, b, energy = spectral_rows(batched.rows(self.A, active), self.y[active])
+        B, b, energy = spectral_rows(linear.rows(self.A, active), self.y[active])
         largest = energy[..., -1:].clamp(min=torch.finfo(energy.dtype).tiny)
         lam, size = self.lam[active].unsqueeze(-1), b.norm(dim=-1, keepdim=True).clamp(min=1e-300)
         # In units in which A and y are of size 1, float32 can neither overflow nor vanish.
         B, energy, b = B / square_root(largest).unsqueeze(-1), energy / largest, b / size
         lam = lam / (square_root(largest) * size)
-        ridge = batched.adjoint(B, b / (energy + lam))
+        ridge = linear.adjoint(B, b / (energy + lam))
         threshold = _THRESHOLD * ridge.abs().amax(-1, keepdim=True)
         weight = 1 / (energy + lam / threshold)
         path = Splitting(B, b, weight, threshold, nonnegative=self.nonnegative)
@@ -164,9 +162,9 @@ class _Solver:
 
     def _keep(self, chosen: Tensor, x: Tensor) -> Tensor:
         """Certify ``x`` and keep it for the signals where it is the best yet; returns ``A'(y - Ax)``."""
-        A, y, lam = batched.rows(self.A, chosen), self.y[chosen], self.lam[chosen]
-        residual = y - batched.forward(A, x)
-        correlation = batched.adjoint(A, residual)
+        A, y, lam = linear.rows(self.A, chosen), self.y[chosen], self.lam[chosen]
+        residual = y - linear.forward(A, x)
+        correlation = linear.adjoint(A, residual)
         objective = 0.5 * residual.square().sum(-1) + lam * x.abs().sum(-1)
         gap = _gap(y, residual, correlation, x, lam, self.nonnegative)
         better = gap < self.gap[chosen]
@@ -193,11 +191,11 @@ class _Solver:
 
     def _follow_path(self, active: Tensor, step: Tensor, steps: int) -> None:
         """The interior point method, for signals that the gradient leads to their support too slowly."""
-        A, y, lam = batched.rows(self.A, active), self.y[active], self.lam[active]
+        A, y, lam = linear.rows(self.A, active), self.y[active], self.lam[active]
         if A.shape[-2] > A.shape[-1]:
             # The same problem with as many rows as columns, but for a constant.
             rotation, A = torch.linalg.qr(A)
-            y = batched.adjoint(rotation, y)
+            y = linear.adjoint(rotation, y)
         path = InteriorPoint(A, y, lam.unsqueeze(-1).expand_as(y), nonnegative=self.nonnegative)
         support = path.support
         for _ in range(min(steps, MOST_STEPS)):
@@ -219,13 +217,13 @@ class _Solver:
     def _solve_on(self, chosen: Tensor, support: Tensor, signs: Tensor) -> Tensor:
         """The stationary point with this support and these signs."""
         x = torch.zeros_like(signs)
-        for piece in batched.pieces(support, self.A.shape[-2]):
-            indices, real = batched.support_indices(support[piece])
+        for piece in least_squares.pieces(support, self.A.shape[-2]):
+            indices, real = least_squares.support_indices(support[piece])
             who = chosen[piece]
-            columns = batched.gather_columns(batched.rows(self.A, who), indices, real)
+            columns = linear.gather_columns(linear.rows(self.A, who), indices, real)
             right = (columns @ self.y[who].unsqueeze(-1)).squeeze(-1)
             right = (right - self.lam[who].unsqueeze(-1) * signs[piece].gather(-1, indices)) * real
-            values = batched.NormalEquations(columns, real).solve(right)
+            values = least_squares.NormalEquations(columns, real).solve(right)
             x[piece] = x[piece].scatter_add(-1, indices, values)
         return x.clamp(min=0) if self.nonnegative else x
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from gsl_utils.common import batched, checks
+from gsl_utils.common import checks, linear
+from gsl_utils.common.linear import System
 from gsl_utils.common.result import Recovery
-from gsl_utils.sparse.system import System
 
 __all__ = ["omp"]
 
@@ -72,7 +72,7 @@ def omp(A: Tensor, y: Tensor, k: int) -> Recovery:
         pursuit.step(size)
     pursuit.leave(torch.ones_like(pursuit.active, dtype=torch.bool), k)
     x = pursuit.x / norms.squeeze(-2)
-    objective = (y - batched.forward(A, x)).square().sum(-1)
+    objective = (y - linear.forward(A, x)).square().sum(-1)
     return system.recovery(x, objective, 2 * system.y_power, pursuit.n_iter, ~pursuit.stuck)
 
 
@@ -119,7 +119,7 @@ class _Pursuit:
             self.leave(~going, size)
             chosen = chosen[going]
         one = torch.ones_like(chosen, dtype=torch.bool).unsqueeze(-1)
-        column = batched.gather_columns(self.unit, chosen.unsqueeze(-1), one).squeeze(1)
+        column = linear.gather_columns(self.unit, chosen.unsqueeze(-1), one).squeeze(1)
         direction, self.R[:, : size + 1, size] = _orthonormal(self.basis[:, :size], column)
         along = (self.residual * direction).sum(-1)
         self.residual = self.residual - along.unsqueeze(-1) * direction
@@ -136,7 +136,7 @@ class _Pursuit:
         on = ~done
         for name in ("active", "y", "residual", "floor", "clean", "basis", "R", "right", "chosen", "used"):
             setattr(self, name, getattr(self, name)[on])
-        self.unit, self.coarse = batched.rows(self.unit, on), batched.rows(self.coarse, on)
+        self.unit, self.coarse = linear.rows(self.unit, on), linear.rows(self.coarse, on)
 
 
 def _best_column(
@@ -148,7 +148,7 @@ def _best_column(
     rounding of float32 could have decided.
     """
     direction = residual / length.clamp(min=torch.finfo(length.dtype).tiny).unsqueeze(-1)
-    cosine = batched.adjoint(coarse, direction.float()).abs_().masked_fill_(used, -1)
+    cosine = linear.adjoint(coarse, direction.float()).abs_().masked_fill_(used, -1)
     best, chosen = cosine.max(-1)
     if residual.dtype == torch.float32:
         return best, chosen
@@ -158,7 +158,7 @@ def _best_column(
     close = (best - second.clamp(min=0) <= margin).nonzero().squeeze(-1)
     best = best.to(residual.dtype)
     if len(close):
-        fine = batched.adjoint(batched.rows(unit, close), direction[close])
+        fine = linear.adjoint(linear.rows(unit, close), direction[close])
         best[close], chosen[close] = fine.abs().masked_fill(used[close], -1).max(-1)
     return best, chosen
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor
 
 from gsl_utils.common import checks
+from gsl_utils.common.linear import keep_largest, shrink
 
-__all__ = ["hard_threshold", "keep_largest", "shrink", "soft_threshold"]
+__all__ = ["hard_threshold", "soft_threshold"]
 
 
 def soft_threshold(u: Tensor, t: float | Tensor) -> Tensor:
@@ -35,11 +35,6 @@ def soft_threshold(u: Tensor, t: float | Tensor) -> Tensor:
     return shrink(u, checks.level("t", t, "u", u))
 
 
-def shrink(u: Tensor, t: float | Tensor) -> Tensor:
-    """``soft_threshold`` without the checks, for inner loops."""
-    return u.sign() * (u.abs() - t).clamp(min=0)
-
-
 def hard_threshold(u: Tensor, s: int) -> Tensor:
     r"""Keep the s entries of largest magnitude along the last dimension and set the others to zero.
 
@@ -63,9 +58,3 @@ def hard_threshold(u: Tensor, s: int) -> Tensor:
     """
     u = checks.signals("u", u)
     return keep_largest(u, checks.integer("s", s, 0, u.shape[-1], "the length of u"))
-
-
-def keep_largest(u: Tensor, s: int) -> Tensor:
-    """``hard_threshold`` without the checks, for inner loops."""
-    kept = u.abs().topk(s, dim=-1).indices
-    return torch.zeros_like(u).scatter(-1, kept, u.gather(-1, kept))

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from gsl_utils.common import checks
-from gsl_utils.common.units import unit
+from gsl_utils.common.linear import unit
 from gsl_utils.sparse import basis_pursuit
 from gsl_utils.transition.null_space import NullSpace
 

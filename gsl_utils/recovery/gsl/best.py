@@ -10,26 +10,26 @@ from torch import Tensor
 
 from gsl_utils.common import checks
 from gsl_utils.common.jacobian import Generator
+from gsl_utils.common.linear import scaled
 from gsl_utils.common.result import Recovery
-from gsl_utils.common.units import scaled
-from gsl_utils.generators import Synthesis
-from gsl_utils.recovery.gsl.pursuit import eliminate, largest, pursue
-from gsl_utils.recovery.gsl.sparsity import Criterion
+from gsl_utils.recovery.engine import Plan, run
+from gsl_utils.recovery.gsl.pursuit import Criterion, eliminate, largest, pursue
 from gsl_utils.recovery.gsl.supports import SparseModel, refit
+from gsl_utils.recovery.methods.descent import Adam
 from gsl_utils.recovery.penalties import L1
-from gsl_utils.recovery.recover import recover
+from gsl_utils.recovery.problem import Given, Problem
 
 __all__ = ["STAGES", "gsl_best"]
 
 STAGES = ("continuation", "elimination", "pursuit", "rescue")
 
-Plan = tuple[Sequence[float], int, float, int]
+Descent = tuple[Sequence[float], int, float, int]
 
 # Weights of a descent, as shares of the one at which zero would be stationary; the steps at each; the rate;
 # what m is divided by for the number of candidates.
-_DESCENT: Plan = ((0.01, 0.003, 0.001), 200, 0.1, 3)
-_AGAIN: Plan = ((0.002,), 800, 0.05, 2)
-_RANDOM: Plan = ((0.002,), 600, 0.06, 2)
+_DESCENT: Descent = ((0.01, 0.003, 0.001), 200, 0.1, 3)
+_AGAIN: Descent = ((0.002,), 800, 0.05, 2)
+_RANDOM: Descent = ((0.002,), 600, 0.06, 2)
 _SPREAD = 0.3  # of the random starts
 _PUBLISHED_WEIGHT, _PUBLISHED_RATE = (1 - 0.9) / 0.9, 0.05  # of eq. (4) and of gsl_l1
 # A search has failed whose signal is this far from the descent's, as a share of the latter's own energy.
@@ -105,7 +105,8 @@ def gsl_best(
     """
     stages = _stages(without)
     checks.random_source(generator)
-    model, batch = SparseModel.of(G, B, A, y)
+    given = Given.of(G, A, y, B)
+    model, batch = SparseModel.of(G, B, given), given.batch
     count, m = model.y.shape
     p = B.shape[1]
     if sparsity is not None:
@@ -120,8 +121,7 @@ def gsl_best(
                 "compared by their residuals, and it must be left out."
             )
     with torch.inference_mode(False), torch.no_grad():
-        floor = torch.finfo(y.dtype).eps ** 0.75 * model.y.square().sum(-1) + torch.finfo(y.dtype).tiny
-        criterion = Criterion(m, p, floor, sparsity, noise_std)
+        criterion = Criterion.of(model, sparsity, noise_std)
         zero = model.y.new_zeros(count, p)
         best = _search(model, criterion, zero, _DESCENT, stages)
         if "rescue" in stages:
@@ -175,18 +175,19 @@ def _stages(without: Sequence[str]) -> set[str]:
     return set(STAGES) - {checks.choice("without", name, STAGES) for name in without}
 
 
-def _search(model: SparseModel, criterion: Criterion, z: Tensor, plan: Plan, stages: set[str]) -> _Search:
+def _search(model: SparseModel, criterion: Criterion, z: Tensor, plan: Descent, stages: set[str]) -> _Search:
     """A descent from ``z``, and the search among the supports that it suggests."""
     (count, p), m = z.shape, criterion.m
     shares, steps, lr, part = plan
     n_iter = torch.full((count,), steps * len(shares), dtype=torch.int64, device=z.device)
+    problem = model.problem(z)
     if "continuation" in stages:
         ruling = _ruling_weight(model, p)
         for share in shares:
-            z = _descent(model, share * ruling, steps, lr, z)
+            z = _descent(problem, L1((share * ruling).unsqueeze(-1)), steps, lr, z)
     else:
-        published = scaled(torch.full_like(model.y[:, 0], _PUBLISHED_WEIGHT), -2 * model.power)
-        z = _descent(model, published, steps * len(shares), _PUBLISHED_RATE, z)
+        published = L1(_PUBLISHED_WEIGHT).laid_out(z, z.shape[:1], 1).beside(problem)
+        z = _descent(problem, published, steps * len(shares), _PUBLISHED_RATE, z)
     width = min(p, max(m // part, criterion.sparsity or 1))
     candidates = largest(z.abs(), width)
     found = eliminate(model, criterion, z, candidates, width, by_worth="elimination" in stages)
@@ -195,10 +196,9 @@ def _search(model: SparseModel, criterion: Criterion, z: Tensor, plan: Plan, sta
     return _Search(found.z, found.score, z, n_iter)
 
 
-def _descent(model: SparseModel, weight: Tensor, steps: int, lr: float, z: Tensor) -> Tensor:
-    """Where Adam ends on eq. (4), by the weight ``(N,)`` of its l1 norm beside data of weight 1."""
-    penalty, G = L1(weight.unsqueeze(-1)), Synthesis(model.f, model.B)
-    return recover(G, model.A, model.y, penalty=penalty, z0=z, steps=steps, lr=lr, tol=0.0).z
+def _descent(problem: Problem, penalty: L1, steps: int, lr: float, z: Tensor) -> Tensor:
+    """Where Adam ends on eq. (4), with data of weight 1."""
+    return run(problem, penalty, Adam(steps, 0.0, lr, "constant"), z, Plan(steps))[0]
 
 
 def _normal(like: Tensor, generator: torch.Generator | None) -> Tensor:

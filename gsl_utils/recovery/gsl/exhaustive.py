@@ -13,6 +13,7 @@ from gsl_utils.common import checks
 from gsl_utils.common.jacobian import Generator
 from gsl_utils.common.result import Recovery
 from gsl_utils.recovery.gsl.supports import Fit, SparseModel, refit
+from gsl_utils.recovery.problem import Given
 
 __all__ = ["exhaustive_support"]
 
@@ -54,7 +55,8 @@ def exhaustive_support(
     >>> exhaustive_support(torch.exp, eye, eye, y, 2).z.nonzero().flatten().tolist()
     [1, 3]
     """
-    model, batch = SparseModel.of(G, B, A, y)
+    given = Given.of(G, A, y, B)
+    model, batch = SparseModel.of(G, B, given), given.batch
     p = B.shape[1]
     sparsity = checks.integer("sparsity", sparsity, 1, p, "the length of z")
     steps = checks.integer("steps", steps, 1)

@@ -5,13 +5,14 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from gsl_utils.common import batched, checks
+from gsl_utils.common import checks, linear
 from gsl_utils.common.jacobian import Generator
+from gsl_utils.common.linear import scaled
 from gsl_utils.common.result import Recovery
-from gsl_utils.common.units import scaled
 from gsl_utils.linear_estimates import affine_fit
 from gsl_utils.recovery.gsl.supports import Fit, SparseModel
 from gsl_utils.recovery.gsl.weighted import data_share
+from gsl_utils.recovery.problem import Given
 
 __all__ = ["gsl_rls"]
 
@@ -53,11 +54,12 @@ def gsl_rls(
     [0.8, -1.6]
     """
     latents = checks.signals("latents", latents, "p")
-    model, batch = SparseModel.of(G, B, A, y)
+    given = Given.of(G, A, y, B)
+    model, batch = SparseModel.of(G, B, given), given.batch
     checks.same_kind(y=y, latents=latents)
     if latents.ndim != 2 or latents.shape[1] != B.shape[1]:
         raise ValueError(f"latents has shape {tuple(latents.shape)}; it must be (N, {B.shape[1]}).")
-    share = data_share(lambda1, y, batch).flatten()
+    share = data_share(lambda1, given).flatten()
     with torch.inference_mode(False), torch.no_grad():
         u = latents.detach() @ model.B.mT
         M, c = affine_fit(u, G(u))
@@ -65,7 +67,7 @@ def gsl_rls(
         target = model.y - model.A @ c
         weight = scaled((1 - share) / share, -2 * model.power)
         z = _ridge(C, target, weight.unsqueeze(-1))
-        misfit = (target - batched.forward(C, z)).square().sum(-1)
+        misfit = (target - linear.forward(C, z)).square().sum(-1)
         objective = share * (misfit + weight * z.square().sum(-1))
         fit = Fit(
             z, misfit, torch.ones_like(share, dtype=torch.int64), torch.ones_like(share, dtype=torch.bool)
@@ -78,4 +80,4 @@ def _ridge(C: Tensor, target: Tensor, weight: Tensor) -> Tensor:
     U, values, Vh = torch.linalg.svd(C, full_matrices=False)
     least = torch.finfo(C.dtype).eps * max(C.shape[-2:]) * values.amax(-1, keepdim=True)
     shrunk = torch.where(values > least, values / (values.square() + weight), 0)
-    return batched.adjoint(Vh, shrunk * batched.adjoint(U, target))
+    return linear.adjoint(Vh, shrunk * linear.adjoint(U, target))

@@ -9,6 +9,7 @@ from gsl_utils.common import checks
 from gsl_utils.common.jacobian import Generator
 from gsl_utils.common.result import Recovery
 from gsl_utils.recovery.gsl.supports import SparseModel, refit
+from gsl_utils.recovery.problem import Given
 
 __all__ = ["support_oracle"]
 
@@ -59,18 +60,19 @@ def support_oracle(
         )
         raise TypeError(f"support {kind}; it must be a torch.Tensor of booleans.")
     steps = checks.integer("steps", steps, 1)
-    model, batch = SparseModel.of(G, B, A, y)
+    given = Given.of(G, A, y, B)
+    model, batch = SparseModel.of(G, B, given), given.batch
     z0 = y.new_zeros(B.shape[1]) if z0 is None else checks.signals("z0", z0, "p").detach()
     checks.same_kind(y=y, z0=z0)
     shape = (*batch, B.shape[1])
-    for name, given in (("support", support), ("z0", z0)):
+    for name, value in (("support", support), ("z0", z0)):
         try:
-            given.expand(shape)
+            value.expand(shape)
         except RuntimeError:
             raise ValueError(
-                f"{name} has shape {tuple(given.shape)}; it must broadcast to {shape}."
+                f"{name} has shape {tuple(value.shape)}; it must broadcast to {shape}."
             ) from None
-    z0, support = (given.expand(shape).reshape(-1, shape[-1]) for given in (z0, support))
+    z0, support = (value.expand(shape).reshape(-1, shape[-1]) for value in (z0, support))
     with torch.inference_mode(False), torch.no_grad():
         fit = refit(model, z0, support, steps=steps, tol=torch.finfo(y.dtype).eps ** 0.5)
         return model.recovery(fit, fit.energy, batch)

@@ -1,20 +1,64 @@
-"""Search among supports: backward elimination from many candidates, and pursuit of better ones."""
+"""Search among supports: how they are compared, backward elimination, and pursuit of better ones."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
-from gsl_utils.common import batched
-from gsl_utils.recovery.gsl.sparsity import Criterion
+from gsl_utils.common import least_squares
 from gsl_utils.recovery.gsl.supports import SparseModel, refit, scattered
 
-__all__ = ["Found", "eliminate", "largest", "pursue"]
+__all__ = ["Criterion", "Found", "eliminate", "largest", "pursue"]
 
 _FIRST_STEPS, _NEXT_STEPS, _TOL = 8, 2, 1e-3
 _RIDGE = 1e-9  # share of the largest curvature, lest columns that depend on each other cannot be inverted
+
+
+# Chen and Chen's gamma. At 1, their largest, one support in twenty grows by an entry that fits only noise.
+_GAMMA = 1.5
+
+
+@dataclass(frozen=True, eq=False)
+class Criterion:
+    """The extended Bayesian information criterion, or the squared residual where the sparsity is known.
+
+    There are ``m`` measurements, and the support lies among ``p`` entries. Squared residuals below
+    ``floor (N,)`` are rounding. ``noise_std (N,)`` is the standard deviation of the noise where it is known.
+    """
+
+    m: int
+    p: int
+    floor: Tensor
+    sparsity: int | None = None
+    noise_std: Tensor | None = None
+
+    @classmethod
+    def of(cls, model: SparseModel, sparsity: int | None, noise_std: Tensor | None) -> Criterion:
+        """The criterion of a model, with what is known of it; ``noise_std`` is in the model's units."""
+        info = torch.finfo(model.y.dtype)
+        floor = info.eps**0.75 * model.y.square().sum(-1) + info.tiny
+        return cls(model.y.shape[1], model.B.shape[1], floor, sparsity, noise_std)
+
+    def select(self, rows: Tensor) -> Criterion:
+        """The criterion of the chosen rows."""
+        std = None if self.noise_std is None else self.noise_std[rows]
+        return replace(self, floor=self.floor[rows], noise_std=std)
+
+    def __call__(self, energy: Tensor, size: Tensor) -> Tensor:
+        """The score of squared residuals ``energy (N,)`` with ``size (N,)`` non-zeros: less is better."""
+        if self.sparsity is not None:
+            return torch.where(size == self.sparsity, energy, torch.inf)
+        size = size.to(energy.dtype)
+        subsets = math.lgamma(self.p + 1) - torch.lgamma(size + 1) - torch.lgamma(self.p - size + 1)
+        price = size * math.log(self.m) + 2 * _GAMMA * subsets
+        energy = energy + self.floor
+        if self.noise_std is not None:
+            return energy / (self.noise_std.square() + self.floor) + price
+        # A fit to s of the measurements leaves m - s: the price grows as that of the corrected AIC does.
+        return self.m * torch.log(energy) + price * self.m / (self.m - size - 1).clamp(min=0.1)
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,7 +110,7 @@ def _without_least(model: SparseModel, z: Tensor, support: Tensor, by_worth: boo
 
     Source: the optimal brain surgeon of Hassibi and Stork (1993).
     """
-    indices, real = batched.support_indices(support)
+    indices, real = least_squares.support_indices(support)
     w = z.gather(-1, indices) * real
     if by_worth:
         J = model.columns(z, indices) * real.unsqueeze(-1)
@@ -99,7 +143,7 @@ def _gains(model: SparseModel, z: Tensor, support: Tensor) -> Tensor:
     """What the squared residual loses when one entry joins the linearised fit; below 0 for those within."""
     count, p = z.shape
     J = model.columns(z, torch.arange(p, device=z.device).expand(count, p))
-    indices, real = batched.support_indices(support)
+    indices, real = least_squares.support_indices(support)
     if indices.shape[-1]:
         within = J.gather(1, indices.unsqueeze(-1).expand(-1, -1, J.shape[-1])) * real.unsqueeze(-1)
         Q = torch.linalg.qr(within.mT).Q

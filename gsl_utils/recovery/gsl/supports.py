@@ -7,16 +7,15 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from gsl_utils.common import batched, checks
+from gsl_utils.common import least_squares, linear
+from gsl_utils.common.generator_checks import check_signals
 from gsl_utils.common.jacobian import Generator, Tangents
+from gsl_utils.common.linear import scaled
 from gsl_utils.common.result import Recovery
-from gsl_utils.common.units import scaled
-from gsl_utils.generators import Synthesis
 from gsl_utils.generators.by_hand import ByHand
 from gsl_utils.generators.synthesis import constant
-from gsl_utils.recovery.kinks import falls_nearby
-from gsl_utils.recovery.latents import check_generator, check_signals
-from gsl_utils.recovery.order_one import order_one
+from gsl_utils.recovery.problem import Given, Problem
+from gsl_utils.recovery.steps import falls_nearby
 
 __all__ = ["Fit", "SparseModel", "refit", "scattered"]
 
@@ -28,10 +27,11 @@ _FLAT = 1e-10  # share of the largest curvature that also a flat direction is da
 class SparseModel:
     """The measurements ``A f(Bz)`` of every row ``z (N, p)``, beside what was measured, ``y (N, m)``.
 
-    ``A`` is ``(m, n)``, or ``(N, m, n)`` with one matrix per row. Measurements are in units of
-    ``2**power (N,)``.
+    ``whole`` is ``f`` behind ``B``. ``A`` is ``(m, n)``, or ``(N, m, n)`` with one matrix per row.
+    Measurements are in units of ``2**power (N,)``.
     """
 
+    whole: Generator
     f: Generator
     B: Tensor
     A: Tensor
@@ -40,22 +40,23 @@ class SparseModel:
     tangents: Tangents
 
     @classmethod
-    def of(cls, G: Generator, B: Tensor, A: Tensor, y: Tensor) -> tuple[SparseModel, torch.Size]:
-        """The model of checked arguments, with one row per signal, and the shape of the batch."""
-        A, y, batch = checks.linear_system("A", A, "y", y, "rows")
-        whole = Synthesis(G, B)
-        checks.same_kind(y=y, B=B)
-        check_generator(whole, y)
+    def of(cls, f: Generator, B: Tensor, given: Given) -> SparseModel:
+        """The model of what was given, ``f(Bz)`` being its generator: one row per signal."""
+        B = B.detach()
         with torch.inference_mode(False), torch.no_grad():
-            A, y, power = order_one(*batched.flatten(A.detach(), y.detach(), batch))
-            check_signals(whole, y.new_zeros(1, B.shape[1]), y, A.shape[-1])
-            f = constant(G)
-            tangents = Tangents.of(f, y.new_zeros(1, len(B)), columns=True)
-        return cls(f, B.detach(), A, y, power, tangents), batch
+            check_signals(given.G, B.new_zeros(1, B.shape[1]), given.A.shape[-1])
+            f = constant(f)
+            tangents = Tangents.of(f, B.new_zeros(1, len(B)), columns=True)
+        return cls(given.G, f, B, given.A, given.y, given.power, tangents)
 
     def select(self, rows: Tensor) -> SparseModel:
         """The model of the chosen rows."""
-        return replace(self, A=batched.rows(self.A, rows), y=self.y[rows], power=self.power[rows])
+        return replace(self, A=linear.rows(self.A, rows), y=self.y[rows], power=self.power[rows])
+
+    def problem(self, z: Tensor) -> Problem:
+        """The same for the engine, which changes all of ``z (N, p)``."""
+        rows = Given(self.whole, self.A, self.y, self.power, self.y.shape[:1])
+        return rows.problem(z, columns=False)
 
     def signal(self, z: Tensor) -> Tensor:
         """The signals ``(N, n)``."""
@@ -63,18 +64,18 @@ class SparseModel:
 
     def residual(self, z: Tensor) -> Tensor:
         """What is left unexplained, ``(N, m)``."""
-        return self.y - batched.forward(self.A, self.signal(z))
+        return self.y - linear.forward(self.A, self.signal(z))
 
     def columns(self, z: Tensor, indices: Tensor) -> Tensor:
         """How the measurements change with the entries ``indices (N, s)`` of z: ``(N, s, m)``."""
         u, directions = z @ self.B.mT, self.B.mT[indices]
         if not indices.numel():
             return z.new_zeros(*indices.shape, self.y.shape[-1])
-        size = max(1, batched.ENTRIES // max(1, directions[0].numel()))
+        size = max(1, least_squares.ENTRIES // max(1, directions[0].numel()))
         if len(u) <= size:
             return self._pushed(u, directions) @ self.A.mT
         parts = torch.arange(len(u), device=u.device).split(size)
-        made = [self._pushed(u[part], directions[part]) @ batched.rows(self.A, part).mT for part in parts]
+        made = [self._pushed(u[part], directions[part]) @ linear.rows(self.A, part).mT for part in parts]
         return torch.cat(made)
 
     def recovery(self, fit: Fit, objective: Tensor, batch: torch.Size) -> Recovery:
@@ -125,7 +126,7 @@ def refit(model: SparseModel, z: Tensor, support: Tensor, *, steps: int, tol: fl
     than what rounding hides. It then leaves the batch.
     """
     p = z.shape[-1]
-    indices, real = batched.support_indices(support)
+    indices, real = least_squares.support_indices(support)
     final = z * support
     w = final.gather(-1, indices) * real
     r = model.residual(final)

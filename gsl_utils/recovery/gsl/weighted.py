@@ -5,15 +5,14 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from gsl_utils.common import checks
 from gsl_utils.common.jacobian import Generator
 from gsl_utils.common.result import Recovery
-from gsl_utils.generators import Synthesis
 from gsl_utils.recovery.penalties import L1, L2
-from gsl_utils.recovery.recover import recover
+from gsl_utils.recovery.problem import Given
+from gsl_utils.recovery.recover import solve
 
 __all__ = ["data_share", "gsl_l1", "gsl_l2"]
 
@@ -141,10 +140,8 @@ def _penalised(
     options: dict[str, Any],
 ) -> Recovery:
     """The engine's problem, whose data term has the weight 1, and the objective as it was asked for."""
-    A, y, batch = checks.linear_system("A", A, "y", y, "rows")
-    share = data_share(lambda1, y, batch)
-    generator = Synthesis(G, B)
-    checks.same_kind(y=y, B=B)
+    given = Given.of(G, A, y, B)
+    share = data_share(lambda1, given)
     start = y.new_zeros(B.shape[1]) if z0 is None else z0
     weight = ((1 - share) / share).unsqueeze(-1)
     # Without a penalty the methods stay free of its restrictions.
@@ -157,14 +154,14 @@ def _penalised(
         options = {"lr": _RATE if lr is None else lr, "tol": 0.0} | options
     elif lr is not None:
         options = {"lr": lr} | options
-    found = recover(generator, A, y, penalty=part, method=method, z0=start, steps=steps, **options)
+    found = solve(given, penalty=part, method=method, z0=start, steps=steps, **options)
     return replace(found, objective=share * found.objective)
 
 
-def data_share(lambda1: object, y: Tensor, batch: torch.Size) -> Tensor:
+def data_share(lambda1: object, given: Given) -> Tensor:
     """The checked weight of the data for each signal."""
     lambda1 = lambda1.detach() if isinstance(lambda1, Tensor) else lambda1
-    share = checks.per_signal("lambda1", lambda1, "y", y, batch, above=0.0)
+    share = checks.per_signal("lambda1", lambda1, "y", given.y, given.batch, above=0.0)
     if bool((share > 1).any()):
         raise ValueError(f"lambda1 has the entry {float(share.max()):g}; all of them must be at most 1.")
     return share

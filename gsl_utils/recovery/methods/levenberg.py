@@ -7,14 +7,14 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from gsl_utils.common.roots import square_root
-from gsl_utils.recovery.penalties import L2, Penalty
+from gsl_utils.common.linear import square_root
 from gsl_utils.recovery.problem import Problem
+from gsl_utils.recovery.rows import Rows
 from gsl_utils.recovery.steps import State, rise, settled
 
 __all__ = ["LevenbergMarquardt"]
 
-_LESS, _MORE = 1 / 5, 4.0
+_START, _LESS, _MORE = 1e-2, 1 / 5, 4.0
 _MOST = 1e10
 _FLOOR = 1e-6  # share of the largest curvature that also a flat direction is damped with
 
@@ -24,9 +24,8 @@ class LevenbergMarquardt:
     """Solve the linearised problem, damped by its curvatures, and more so where it was not to be trusted."""
 
     tol: float
-    damping: float
 
-    def start(self, problem: Problem, penalty: Penalty, z: Tensor) -> State:  # noqa: ARG002
+    def start(self, problem: Problem, penalty: Rows, z: Tensor) -> State:  # noqa: ARG002
         """The state before the first step; the linearisation is made by the step that needs it."""
         count, k = z.shape
         return {
@@ -35,11 +34,11 @@ class LevenbergMarquardt:
             "half_slope": torch.zeros_like(z),
             "curvature": torch.zeros(count, k, k, dtype=z.dtype, device=z.device),
             "stale": torch.ones(count, dtype=torch.bool, device=z.device),
-            "damping": torch.full((count,), self.damping, dtype=z.dtype, device=z.device),
+            "damping": torch.full((count,), _START, dtype=z.dtype, device=z.device),
             "done": torch.zeros(count, dtype=torch.bool, device=z.device),
         }
 
-    def step(self, problem: Problem, penalty: Penalty, state: State, t: int) -> State:  # noqa: ARG002
+    def step(self, problem: Problem, penalty: Rows, state: State, t: int) -> State:  # noqa: ARG002
         """The state after one step; a row whose damping has no limit left is done."""
         z = state["z"]
         half_slope, curvature = _linearised(problem, penalty, state)
@@ -53,7 +52,7 @@ class LevenbergMarquardt:
         still = settled(problem, penalty, z, promised <= self.tol * problem.scale, self.tol)
         trial = z - move
         loss = problem.loss(trial)
-        slope = 2 * half_slope - penalty.gradient(z)
+        slope = 2 * half_slope - penalty.subgradient(z)
         change = rise(problem, z, state["loss"], slope, trial, loss) - penalty.drop(z, trial).sum(-1)
         better = (change < 0) & (failed == 0) & ~still
         # Two numbers alone would take the dtype that torch defaults to.
@@ -69,7 +68,7 @@ class LevenbergMarquardt:
         }
 
 
-def _linearised(problem: Problem, penalty: Penalty, state: State) -> tuple[Tensor, Tensor]:
+def _linearised(problem: Problem, penalty: Rows, state: State) -> tuple[Tensor, Tensor]:
     """Half the gradient and half the Hessian of the linearisation, made anew where a row has moved."""
     half_slope, curvature = state["half_slope"], state["curvature"]
     rows = state["stale"].nonzero().squeeze(-1)
@@ -80,7 +79,8 @@ def _linearised(problem: Problem, penalty: Penalty, state: State) -> tuple[Tenso
     z = state["z"][rows]
     r, jacobian = problem.residual_and_jacobian(z)
     normal = jacobian @ jacobian.mT
-    if isinstance(penalty, L2):
-        normal = normal + torch.diag_embed(penalty.rows().expand_as(z))
-    slope = (jacobian @ r.unsqueeze(-1)).squeeze(-1) + penalty.gradient(z) / 2
+    bend = penalty.half_hessian(z)
+    if bend is not None:
+        normal = normal + bend
+    slope = (jacobian @ r.unsqueeze(-1)).squeeze(-1) + penalty.subgradient(z) / 2
     return half_slope.index_copy(0, rows, slope), curvature.index_copy(0, rows, normal)

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from gsl_utils.common.roots import square_root
-from gsl_utils.recovery.penalties import Penalty
+from gsl_utils.common.linear import square_root
 from gsl_utils.recovery.problem import Problem
+from gsl_utils.recovery.rows import Rows
 from gsl_utils.recovery.steps import State, gain, proximal_step, rounding, settled, suggested_step
 
 __all__ = ["ProximalGradient"]
@@ -22,27 +22,22 @@ class ProximalGradient:
     """The accelerated method of Beck and Teboulle, with the restarts of O'Donoghue and Candes."""
 
     tol: float
-    step0: float | None
 
-    def start(self, problem: Problem, penalty: Penalty, z: Tensor) -> State:
+    def start(self, problem: Problem, penalty: Rows, z: Tensor) -> State:
         """The state before the first step, from the feasible point next to ``z``."""
         ones = torch.ones(len(z), dtype=z.dtype, device=z.device)
         z = penalty.prox(z, 0 * ones.unsqueeze(-1))
         loss, slope = problem.loss_and_gradient(z)
-        if self.step0 is None:
-            step = suggested_step(problem, penalty, z, slope)
-        else:
-            step = problem.in_units(self.step0).squeeze(-1)
         return {
             "z": z,
             "ahead": z,
             "momentum": ones,
-            "step": step,
+            "step": suggested_step(problem, penalty, z, slope),
             "objective": loss + penalty.value(z),
             "done": torch.zeros(len(z), dtype=torch.bool, device=z.device),
         }
 
-    def step(self, problem: Problem, penalty: Penalty, state: State, t: int) -> State:  # noqa: ARG002
+    def step(self, problem: Problem, penalty: Rows, state: State, t: int) -> State:  # noqa: ARG002
         """The state after one step."""
         z, ahead, momentum = state["z"], state["ahead"], state["momentum"]
         loss, slope = problem.loss_and_gradient(ahead)

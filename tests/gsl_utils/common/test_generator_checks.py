@@ -11,7 +11,7 @@ from gsl_utils.generators import VAE, Exponential, RealNVP, Sigmoid, Synthesis, 
 from gsl_utils.generators.synthesis import constant
 from gsl_utils.recovery import recover
 
-D = torch.float64
+D, CPU = torch.float64, torch.device("cpu")
 
 
 def source(seed=0):
@@ -189,12 +189,12 @@ def test_layers_in_training_mode_are_found_wherever_they_are(layer, wrap):
         rf"G's layer .*1 is a {type(layer).__name__} in training mode, .*; it must be .*: call G\.eval\(\)"
     )
     with pytest.raises(ValueError, match=words):
-        check_generator(wrap(G), normal(1))
-    check_generator(wrap(G.eval()), normal(1))
+        check_generator(wrap(G), D, CPU, "y")
+    check_generator(wrap(G.eval()), D, CPU, "y")
     with pytest.raises(
         TypeError, match=r"G's .* has dtype torch.float64 on cpu; it must have A's, torch.float32"
     ):
-        check_generator(wrap(G), normal(1).float(), "A")
+        check_generator(wrap(G), torch.float32, CPU, "A")
 
 
 @pytest.mark.parametrize(

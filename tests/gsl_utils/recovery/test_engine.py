@@ -1,4 +1,4 @@
-"""Rows of a recovery: the same alone and in a batch, leaving when done, pruned, flipped, led downwards."""
+"""Rows of a recovery: the same alone and in a batch, leaving when done, pruned, flipped."""
 
 from contextlib import nullcontext
 from itertools import pairwise
@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from gsl_utils.recovery import L1, L2, HardSparsity, recover
+from gsl_utils.recovery.methods import descent
 
 PAIRS = [
     ("gd", None), ("gd", "l2"), ("adam", None), ("adam", "l2"), ("adam", "l1"),
@@ -93,17 +94,15 @@ def test_signals_never_leak(method, penalty, loss, own_matrix, flip):
 
 
 @pytest.mark.parametrize(("method", "options"), [*RATED, ("gd", {}), ("prox", {}), ("lm", {})])
-def test_signals_do_not_leak_through_stages_pruning_and_schedules(method, options):
+def test_signals_do_not_leak_through_pruning_and_schedules(method, options):
     penalty = L1(0.02) if method in ("adam", "prox") else L2(0.02)
-    options = options | ({"schedule": "cosine", "check_every": 3} if "lr" in options else {})
-    staged = {} if method == "lm" else {"continuation": 2}
+    options = options | ({"schedule": "cosine"} if "lr" in options else {})
     keep = {
         "penalty": penalty,
         "method": method,
         "restarts": 5,
         "prune": [(0, 4), (3, 2)],
         **options,
-        **staged,
     }
     together = recover(curved, A, Y, z0=Z0, steps=9, **keep)
     for i in (0, 5):
@@ -139,13 +138,9 @@ def test_a_weight_per_signal_stays_with_its_signal():
 
 
 @pytest.mark.parametrize(("method", "penalty"), PAIRS)
-@pytest.mark.parametrize(
-    "more", [{}, {"restarts": 5}, {"restarts": 5, "prune": [(2, 1)]}, {"flip": True}, {"continuation": 2}]
-)
+@pytest.mark.parametrize("more", [{}, {"restarts": 5}, {"restarts": 5, "prune": [(2, 1)]}, {"flip": True}])
 def test_steps_are_honoured(method, penalty, more):
     """No row steps more often, and one that is not done steps exactly so often."""
-    if penalty not in ("l1", "l2"):
-        more = {name: value for name, value in more.items() if name != "continuation"}
     z0 = Z0 if "restarts" in more else Z0[:, 0]
     for steps in (4, 7):
         seen = []
@@ -237,11 +232,12 @@ def test_nothing_is_printed_without_being_asked_for(capsys):
 
 
 @pytest.mark.parametrize(
-    ("method", "options"), [("lm", {}), ("prox", {}), ("gd", {}), ("adam", {"lr": 0.05, "check_every": 5})]
+    ("method", "options"), [("lm", {}), ("prox", {}), ("gd", {}), ("adam", {"lr": 0.05})]
 )
 @pytest.mark.parametrize("own_matrix", [False, True])
-def test_converged_signals_leave_the_batch(method, options, own_matrix):
+def test_converged_signals_leave_the_batch(method, options, own_matrix, monkeypatch):
     """One signal starts where it ends, and G is soon given one row less."""
+    monkeypatch.setattr(descent, "_CHECK_EVERY", 5)
     table = A.expand(6, 7, 12).clone() if own_matrix else A
     z0 = recover(curved, A, Y, method="lm", z0=Z0[:, 0], steps=200, tol=1e-9).z
     z0[1:] += normal(5, 4, seed=6)
@@ -332,23 +328,6 @@ def test_a_start_that_is_lost_is_pruned_first():
     assert not (active[0] % 5 == 0).any()
 
 
-def test_pruning_ranks_by_the_asked_weight():
-    """Stages differ from start to start: their objectives cannot be compared."""
-    keep = {"penalty": L1(0.02), "method": "prox", "restarts": 5, "steps": 40, "continuation": 4}
-    points = {}
-    recover(
-        curved, A, Y, z0=Z0, **keep, callback=lambda t, rows, z: points.update({t: (rows.clone(), z.clone())})
-    )
-    rows, z = points[2]
-    objective = (curved(z) @ A.T - Y[rows // 5]).square().sum(-1) + 0.02 * z.abs().sum(-1)
-    expected = sorted(int(r) for r in rows[objective.view(6, 5).argmin(-1) + 5 * torch.arange(6)])
-    kept = []
-    recover(
-        curved, A, Y, z0=Z0, **keep, prune=[(2, 1)], callback=lambda t, rows, z: kept.append(rows.tolist())
-    )
-    assert kept[2] == expected
-
-
 # Flips.
 
 
@@ -391,47 +370,3 @@ def test_the_state_after_a_flip_is_that_of_a_start(method, penalty):
     for more in (1, 2, 4):
         rest = recover(lopsided, one, zero, z0=-points[t], steps=more, **keep)
         torch.testing.assert_close(rest.z, points[min(t + more, len(points) - 1)])
-
-
-# Continuation.
-
-
-def test_continuation_starts_from_the_data_and_ends_at_the_asked_weight():
-    """Half the weight that holds zero lets few coordinates in; the asked weight ends where it always does."""
-    B, y = normal(30, 20) / 30**0.5, normal(3, 30, seed=1)
-    keep = {"penalty": L1(0.2), "method": "prox", "z0": torch.zeros(20, dtype=torch.float64)}
-    first = []
-    staged = recover(
-        lambda z: z, B, y, continuation=5, steps=3000, **keep, callback=lambda t, rows, z: first.append(z)
-    )
-    assert 0 < (first[0] != 0).sum(-1).min() <= (first[0] != 0).sum(-1).max() < 10
-    assert ((staged.z != 0).sum(-1) > 10).all()
-    assert staged.converged.all()
-    direct = recover(lambda z: z, B, y, steps=3000, **keep)
-    torch.testing.assert_close(direct.objective, staged.objective, rtol=1e-9, atol=0)
-
-
-def test_continuation_with_adam():
-    keep = {"penalty": L1(0.02), "method": "adam", "z0": Z0[:, 0], "lr": 0.05, "schedule": "cosine"}
-    staged = recover(curved, A, Y, continuation=3, steps=300, **keep)
-    assert (staged.n_iter == 300).all()
-    reference = recover(curved, A, Y, penalty=L1(0.02), method="prox", z0=staged.z, steps=500)
-    torch.testing.assert_close(staged.objective, reference.objective, rtol=1e-3, atol=0)
-
-
-def test_continuation_of_a_smooth_penalty():
-    keep = {"penalty": L2(1e-4), "method": "lm", "z0": Z0[:, 0], "steps": 100}
-    points = []
-    staged = recover(
-        curved, A, Y, continuation=4, **keep, callback=lambda t, rows, z: points.append((rows, z.clone()))
-    )
-    assert staged.converged.all()
-    assert points[0][1].norm() < recover(curved, A, Y, **(keep | {"steps": 1})).z.norm()
-
-
-def test_a_weight_that_rules_already_needs_no_way_down():
-    keep = {"penalty": L1(1e3), "method": "prox", "z0": Z0[:, 0], "steps": 100}
-    staged = recover(curved, A, Y, continuation=10, **keep)
-    direct = recover(curved, A, Y, **keep)
-    assert torch.equal(staged.n_iter, direct.n_iter)
-    assert not staged.z.any()

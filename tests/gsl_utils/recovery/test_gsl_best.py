@@ -9,9 +9,17 @@ import torch
 from gsl_utils.generators import Exponential, RealNVP, Sigmoid
 from gsl_utils.recovery import exhaustive_support, gsl_best, gsl_l1, support_oracle
 from gsl_utils.recovery.gsl.best import _search
-from gsl_utils.recovery.gsl.pursuit import Found, _gains, _without_least, eliminate, largest, pursue
-from gsl_utils.recovery.gsl.sparsity import Criterion
+from gsl_utils.recovery.gsl.pursuit import (
+    Criterion,
+    Found,
+    _gains,
+    _without_least,
+    eliminate,
+    largest,
+    pursue,
+)
 from gsl_utils.recovery.gsl.supports import SparseModel
+from gsl_utils.recovery.problem import Given
 
 N, P, M, K = 30, 30, 20, 3
 
@@ -106,7 +114,7 @@ def test_the_weight_of_a_descent_is_the_signals_own():
     y[1] *= 5
 
     def descent(y):
-        model, _ = SparseModel.of(f, table, A, y)
+        model = SparseModel.of(f, table, Given.of(f, A, y, table))
         criterion = Criterion(M, P, torch.zeros(len(y), dtype=torch.float64))
         zero = torch.zeros(len(y), P, dtype=torch.float64)
         return _search(model, criterion, zero, ((0.01,), 20, 0.1, 3), {"continuation"}).descent
@@ -164,7 +172,7 @@ def test_the_criterion_is_the_documented_one(known):
 
 def linear_model():
     y = measured(identity, B)
-    return SparseModel.of(identity, B, A, y)[0]
+    return SparseModel.of(identity, B, Given.of(identity, A, y, B))
 
 
 def residual(y, columns):
@@ -211,7 +219,7 @@ def test_for_a_linear_generator_gains_are_what_least_squares_gains():
 
 def test_pursuit_mends_a_support_and_keeps_a_good_one():
     f, table = GENERATORS["exponential"]
-    model, _ = SparseModel.of(f, table, A, measured(f, table))
+    model = SparseModel.of(f, table, Given.of(f, A, measured(f, table), table))
     criterion = Criterion(M, P, torch.zeros(12, dtype=torch.float64))
     wrong = Z.clone()
     wrong[:, :2] = 0

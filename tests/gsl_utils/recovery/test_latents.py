@@ -124,7 +124,7 @@ def test_no_tensor_is_made_on_another_device(method):
     G = VAE(12, 4, hidden=(8,), generator=torch.Generator().manual_seed(0))
     z0 = Z0.unsqueeze(1).repeat(1, 2, 1)
     keep = {"penalty": L2(0.1), "method": method, "z0": z0, "restarts": 2, "flip": True, "steps": 5}
-    keep |= {"continuation": 1, "prune": [(1, 1)]}
+    keep |= {"prune": [(1, 1)]}
     for table in (A, A.expand(3, 7, 12)):
         expected = recover(G, table, Y, **keep)
         with torch.device("meta"):

@@ -5,7 +5,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gsl_utils.recovery.matrices import OneForAll, OnePerSignal
+from gsl_utils.recovery.problem import OneForAll, OnePerSignal
 
 
 def normal(*shape, seed=0):

@@ -209,14 +209,13 @@ def test_adam_is_torchs_own(schedule, penalty):
         penalty=penalty,
         z0=z0,
         lr=0.02,
-        betas=(0.8, 0.99),
         schedule=schedule,
         steps=30,
         tol=0.0,
     )
     for i in range(3):
         z = z0[i].clone().requires_grad_()
-        optimiser = torch.optim.Adam([z], lr=0.02, betas=(0.8, 0.99))
+        optimiser = torch.optim.Adam([z], lr=0.02)
         rate = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, 30 if schedule == "cosine" else 10**9)
         for _ in range(30):
             optimiser.zero_grad()

@@ -335,15 +335,3 @@ def test_each_row_has_a_step_of_its_own():
         found = recover(curved, tables, y, method=method, z0=Z0[0], steps=400)
         assert found.converged.all()
         assert found.n_iter.max() < 1.5 * found.n_iter.min()
-
-
-@pytest.mark.parametrize("step0", [1e-9, 1e9])
-def test_a_bad_first_step_is_mended(step0):
-    found = recover(curved, A, Y, method="prox", z0=Z0, step0=step0, steps=400)
-    assert found.converged.all()
-
-
-@pytest.mark.parametrize("damping", [1e-9, 1e6])
-def test_a_bad_first_damping_is_mended(damping):
-    found = recover(curved, A, Y, method="lm", z0=Z0, damping=damping, steps=100)
-    assert found.converged.all()

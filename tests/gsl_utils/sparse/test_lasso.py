@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from sklearn.linear_model import Lasso
 
 from gsl_utils.sparse import lasso, soft_threshold
-from gsl_utils.sparse.splitting import Splitting, spectral_rows
+from gsl_utils.sparse.iterations import Splitting, spectral_rows
 
 D = torch.float64
 # The package gives the function of that name.

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from gsl_utils.common import batched
+from gsl_utils.common import least_squares
 from gsl_utils.sparse import basis_pursuit, cosamp, iht, lasso, omp
 
 D, F = torch.float64, torch.float32
@@ -73,7 +73,7 @@ def test_least_squares_keeps_the_digits_that_near_columns_leave(dtype, distance)
     )
     exact = torch.tensor([[2.0, -1.0, 1, 0, 0, 0, 0], [0, 0, 3, 0, 0, 0, 0], [0, 0, 1, 1, 0, 0, 1]], dtype=D)
     y = (exact @ A.double().T).to(dtype)
-    found = batched.least_squares(A, y, support).double()
+    found = least_squares.on_support(A, y, support).double()
     eps = torch.finfo(dtype).eps
     assert float((y.double() - found @ A.double().T).norm(dim=-1).max()) <= 8 * eps
     torch.testing.assert_close(found[1:], exact[1:], rtol=0, atol=20 * eps)
@@ -83,7 +83,7 @@ def test_least_squares_keeps_the_digits_that_near_columns_leave(dtype, distance)
 def test_more_columns_than_rows_beside_fewer_give_the_least_norm_to_the_one_and_its_own_to_the_other():
     A, y = normal(5, 9), normal(2, 5, seed=1)
     support = torch.stack([torch.arange(9) < 8, torch.arange(9) % 4 == 0])
-    found = batched.least_squares(A, y, support)
+    found = least_squares.on_support(A, y, support)
     torch.testing.assert_close(found[0, :8], torch.linalg.pinv(A[:, :8]) @ y[0])
     torch.testing.assert_close(found[1, ::4], torch.linalg.lstsq(A[:, ::4], y[1]).solution)
 

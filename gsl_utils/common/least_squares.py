@@ -1,50 +1,18 @@
-"""Products with one matrix for a whole batch or one per signal, and least squares on a support for each."""
+"""Least squares on a support of each signal's own, for a batch of them."""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor
 
-__all__ = [
-    "ENTRIES",
-    "NormalEquations",
-    "adjoint",
-    "flatten",
-    "forward",
-    "gather_columns",
-    "least_squares",
-    "pieces",
-    "rows",
-    "support_indices",
-]
+from gsl_utils.common.linear import adjoint, forward, gather_columns, rows
+
+__all__ = ["ENTRIES", "NormalEquations", "on_support", "pieces", "support_indices"]
 
 # A pivot of at most so many roundings of its column says that the column depends on those before it.
 _ROUNDINGS = 100
 # How many numbers a temporary array may hold; a batch that needs more is worked on in pieces.
 ENTRIES = 2**23
-
-
-def flatten(A: Tensor, y: Tensor, batch: torch.Size) -> tuple[Tensor, Tensor]:
-    """One batch dimension for all: ``A (m, n)`` when shared or ``(N, m, n)``, and ``y (N, m)``."""
-    flat = y.expand(*batch, y.shape[-1]).reshape(-1, y.shape[-1])
-    if A.shape[:-2].numel() == 1:
-        return A.reshape(A.shape[-2:]), flat
-    return A.expand(*batch, *A.shape[-2:]).reshape(-1, *A.shape[-2:]), flat
-
-
-def forward(A: Tensor, x: Tensor) -> Tensor:
-    """``A x`` for every signal."""
-    return x @ A.mT if A.ndim == 2 else (A @ x.unsqueeze(-1)).squeeze(-1)
-
-
-def adjoint(A: Tensor, r: Tensor) -> Tensor:
-    """The transpose of ``A`` times ``r``, for every signal."""
-    return r @ A if A.ndim == 2 else (A.mT @ r.unsqueeze(-1)).squeeze(-1)
-
-
-def rows(A: Tensor, chosen: Tensor) -> Tensor:
-    """The matrices of the chosen signals."""
-    return A if A.ndim == 2 else A[chosen]
 
 
 def support_indices(mask: Tensor) -> tuple[Tensor, Tensor]:
@@ -69,20 +37,11 @@ def pieces(support: Tensor, m: int) -> tuple[Tensor, ...]:
     return everyone.split(max(1, ENTRIES // max(1, width * (m + width))))
 
 
-def gather_columns(A: Tensor, indices: Tensor, real: Tensor) -> Tensor:
-    """The chosen columns of each signal's matrix as the rows of ``(N, p, m)``, zero where padded."""
-    if A.ndim == 2:
-        columns = A.mT[indices]
-    else:
-        columns = A.mT.gather(1, indices.unsqueeze(-1).expand(-1, -1, A.shape[-2]))
-    return columns.mul_(real.unsqueeze(-1))
-
-
 class NormalEquations:
     """The systems ``C C' w = right`` for the columns C of each signal's support, factorised once.
 
-    ``independent`` says which signals have linearly independent columns; for the others ``solve`` gives the
-    solution of least norm.
+    ``dependent`` says which signals have linearly dependent columns; for them ``solve`` gives the solution of
+    least norm.
 
     Args:
         columns: The columns as rows ``(N, p, m)``, zero where padded.
@@ -102,8 +61,7 @@ class NormalEquations:
         rounding = 100 * torch.finfo(energy.dtype).eps
         limit = rounding * energy
         pivots = self.factor.diagonal(dim1=-2, dim2=-1).square()
-        self.independent = (info == 0) & ((pivots > limit) | ~real).all(-1)
-        self.dependent = ~self.independent
+        self.dependent = ~((info == 0) & ((pivots > limit) | ~real).all(-1))
         tolerance = rounding * max(1, energy.shape[-1])
         self.inverse = torch.linalg.pinv(self.gram[self.dependent], rtol=tolerance, hermitian=True)
 
@@ -116,7 +74,7 @@ class NormalEquations:
         return w.squeeze(-1) * self.real
 
 
-def least_squares(A: Tensor, y: Tensor, support: Tensor) -> Tensor:
+def on_support(A: Tensor, y: Tensor, support: Tensor) -> Tensor:
     """The x of least ``|y - Ax|`` on each support ``(N, n)``; of least norm where that is not unique."""
     x = y.new_zeros(support.shape)
     for piece in pieces(support, A.shape[-2]):

@@ -6,7 +6,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gsl_utils.common.roots import square_root
+from gsl_utils.common.linear import square_root
 
 
 @given(st.floats(1e-300, 1e300))

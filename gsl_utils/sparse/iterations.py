@@ -1,22 +1,93 @@
-"""Mehrotra's predictor-corrector method for l1 problems, a batch of signals at a time."""
+"""The two iterations for l1 problems, a batch of signals at a time: a splitting, and an interior point."""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor
 
-from gsl_utils.common import batched
-from gsl_utils.common.roots import square_root
+from gsl_utils.common import linear
+from gsl_utils.common.linear import square_root
 
-__all__ = ["MOST_STEPS", "InteriorPoint"]
+__all__ = ["MOST_STEPS", "InteriorPoint", "Splitting", "spectral_rows"]
 
 # A dozen or two of steps are enough for anything; after these, rounding allows no more.
 MOST_STEPS = 100
 _TO_THE_BOUNDARY = 0.995
+# How far each step of the splitting goes: between 0 and 2 it converges.
+_RELAXATION = 1.8
+
+
+def spectral_rows(A: Tensor, y: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Least squares with orthogonal rows instead: ``|Ax - y|^2`` and ``|Bx - b|^2`` differ by a constant.
+
+    Returns ``B``, ``b`` and the squared norms of the rows of B in ascending order; as many rows as A has rows
+    or columns, whichever are fewer.
+    """
+    if A.shape[-2] <= A.shape[-1]:
+        energy, rotation = torch.linalg.eigh(A @ A.mT)
+        return rotation.mT @ A, linear.adjoint(rotation, y), energy.clamp(min=0)
+    energy, rotation = torch.linalg.eigh(A.mT @ A)
+    energy = energy.clamp(min=0)
+    length = square_root(energy)
+    present = length > torch.finfo(A.dtype).eps * length[..., -1:]
+    inverse = torch.where(present, 1 / length, torch.zeros_like(length))
+    b = linear.adjoint(rotation, linear.adjoint(A, y)) * inverse
+    return rotation.mT * length.unsqueeze(-1), b, energy
+
+
+class Splitting:
+    r"""Douglas-Rachford splitting for orthogonal rows, to find the support, for which float32 is enough.
+
+    .. math:: z = S_t(p),\qquad p \leftarrow p + 1.8\,\big(\operatorname{prox}(2z - p) - z\big),\qquad
+        \operatorname{prox}(v) = v + B^\top W(b - Bv)
+
+    with the proximal operator of the data term, for which W is diagonal: with the squared norms E of the rows
+    of B, :math:`W = (E + \lambda/t)^{-1}`. The threshold t sets the speed, not the solution.
+
+    Args:
+        B: ``(m, n)`` or ``(N, m, n)``, with orthogonal rows.
+        b: ``(N, m)``.
+        weight: The diagonal of W, ``(N, m)``.
+        threshold: t, ``(N, 1)``.
+        nonnegative: Whether z must be non-negative.
+    """
+
+    def __init__(
+        self, B: Tensor, b: Tensor, weight: Tensor, threshold: Tensor, *, nonnegative: bool = False
+    ) -> None:
+        self.B, self.weight, self.threshold = (
+            state.float() for state in (B, -_RELAXATION * weight, threshold)
+        )
+        self.start = linear.adjoint(self.B, (b * weight).float())
+        self.lowest = torch.full_like(self.threshold, -torch.inf) if nonnegative else -self.threshold
+        self.p = self.start
+
+    @property
+    def z(self) -> Tensor:
+        """The sparse point."""
+        return self.p - self._clipped()
+
+    def _clipped(self) -> Tensor:
+        """What the threshold cuts off."""
+        return torch.clamp(self.p, self.lowest, self.threshold)
+
+    def step(self) -> None:
+        """One step."""
+        clipped = self._clipped()
+        image = linear.forward(self.B, self.p - 2 * clipped) * self.weight
+        change = linear.adjoint(self.B, image)
+        self.p = change.add_(self.p).add_(self.start - clipped, alpha=_RELAXATION)
+
+    def select(self, chosen: Tensor) -> None:
+        """Go on with these signals only."""
+        self.weight, self.start, self.threshold, self.lowest, self.p = (
+            state[chosen] for state in (self.weight, self.start, self.threshold, self.lowest, self.p)
+        )
+        self.B = linear.rows(self.B, chosen)
 
 
 class InteriorPoint:
-    r"""The central path of basis pursuit, of LASSO, and of both with x non-negative.
+    r"""Mehrotra's path for basis pursuit, for LASSO, and for both with x non-negative.
 
     With x = u - v, and a dual vector nu whose slacks are ``1 - A'nu`` and ``1 + A'nu``, the optimal point has
 
@@ -34,8 +105,8 @@ class InteriorPoint:
 
     def __init__(self, A: Tensor, y: Tensor, ridge: Tensor, *, nonnegative: bool = False) -> None:
         self.A, self.y, self.ridge = A, y, ridge
-        back = batched.adjoint(A, y)
-        image = batched.forward(A, back).square().sum(-1, keepdim=True)
+        back = linear.adjoint(A, y)
+        image = linear.forward(A, back).square().sum(-1, keepdim=True)
         # The best multiple of A'y; with orthonormal rows it is the solution of least norm.
         x = back * back.square().sum(-1, keepdim=True) / image.clamp(min=torch.finfo(y.dtype).tiny)
         offset = (x.abs() + x.abs().mean(-1, keepdim=True)) / 2
@@ -61,12 +132,12 @@ class InteriorPoint:
         self.u, self.v, self.nu, self.y, self.ridge, self.sound = (
             state[chosen] for state in (self.u, self.v, self.nu, self.y, self.ridge, self.sound)
         )
-        self.A = batched.rows(self.A, chosen)
+        self.A = linear.rows(self.A, chosen)
 
     def step(self) -> None:
         """One predictor, one corrector, and as far along the latter as both sides allow."""
         u, v, (slack_u, slack_v) = self.u, self.v, self._slacks()
-        residual = self.y - batched.forward(self.A, u - v) - self.ridge * self.nu
+        residual = self.y - linear.forward(self.A, u - v) - self.ridge * self.nu
         weight = u / slack_u + v / slack_v
         normal = (self.A * weight.unsqueeze(-2)) @ self.A.mT
         normal.diagonal(dim1=-2, dim2=-1).add_(self.ridge)
@@ -77,9 +148,9 @@ class InteriorPoint:
 
         def direction(right_u: Tensor, right_v: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
             """Solve slack du + u dslack = right for both halves; returns dnu, Q'dnu, du and dv."""
-            right = residual - batched.forward(self.A, right_u / slack_u - self.signed * right_v / slack_v)
+            right = residual - linear.forward(self.A, right_u / slack_u - self.signed * right_v / slack_v)
             d = torch.cholesky_solve(right.unsqueeze(-1), factor).squeeze(-1)
-            back = batched.adjoint(self.A, d)
+            back = linear.adjoint(self.A, d)
             return d, back, (right_u + u * back) / slack_u, self.signed * (right_v - v * back) / slack_v
 
         product = _mean_product(u, slack_u, v, slack_v)
@@ -104,12 +175,12 @@ class InteriorPoint:
         Near the end a few weights dwarf the others so far that the matrix itself, once rounded, is no longer
         definite; its square root has half as many decades.
         """
-        root = (batched.rows(self.A, chosen) * square_root(weight).unsqueeze(-2)).mT
+        root = (linear.rows(self.A, chosen) * square_root(weight).unsqueeze(-2)).mT
         ridge = torch.diag_embed(square_root(self.ridge[chosen]))
         return torch.linalg.qr(torch.cat([root, ridge], dim=-2), mode="r").R.mT
 
     def _slacks(self) -> tuple[Tensor, Tensor]:
-        correlation = batched.adjoint(self.A, self.nu)
+        correlation = linear.adjoint(self.A, self.nu)
         smallest = torch.finfo(correlation.dtype).eps
         return (1 - correlation).clamp(min=smallest), (1 + self.signed * correlation).clamp(min=smallest)
 
