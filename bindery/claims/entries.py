@@ -93,8 +93,8 @@ def _counts(entries: Iterable[Entry]) -> dict[str, int]:
 def expected_misses(ledger: Ledger) -> tuple[int, float]:
     """Return how many intervals decide, and how many of them can be expected to miss by chance."""
     measured = [entry.deciding.measurement for entry in ledger.entries if entry.deciding.word in COUNTED]
-    ends = [end for one in measured if one is not None for end in one.interval.values()]
-    wide = sum(low < high for low, high in ends)
+    found = [estimate for one in measured if one is not None for estimate in one.values.values()]
+    wide = sum(estimate.low < estimate.high for estimate in found)
     return wide, wide * _MISS
 
 
@@ -162,18 +162,9 @@ def _measured_json(measured: Measurement | None) -> dict[str, Any] | None:
     if measured is None:
         return None
     words = {name: getattr(measured, name) for name in ("n", "unit", "profile", "seed", "note")}
-    quantities = {name: _number(measured.value[name], measured.interval[name]) for name in measured.value}
-    controls = None
-    if measured.control is not None and measured.control_interval is not None:
-        controls = {
-            name: _number(measured.control[name], measured.control_interval[name])
-            for name in measured.control
-        }
-    return {**words, "quantities": quantities, "control": controls}
-
-
-def _number(value: float, interval: tuple[float, float]) -> dict[str, float]:
-    return {"value": value, "low": interval[0], "high": interval[1]}
+    quantities = {name: estimate._asdict() for name, estimate in measured.values.items()}
+    control = measured.control and {name: estimate._asdict() for name, estimate in measured.control.items()}
+    return {**words, "quantities": quantities, "control": control}
 
 
 def report(entry: Entry) -> str:
@@ -215,13 +206,10 @@ def _measured_rows(verdict: Verdict) -> list[tuple[str, str]]:
         return []
     units = f"{measured.n} {measured.unit}{'s' if measured.n > 1 else ''}, seed {measured.seed}"
     rows = [(verdict.profile, f"{verdict.word} ({units}){f'; {measured.note}' if measured.note else ''}")]
-    parts = [("", measured.value, measured.interval)]
-    if measured.control is not None and measured.control_interval is not None:
-        parts.append(("control ", measured.control, measured.control_interval))
-    for label, values, intervals in parts:
-        for name, value in values.items():
-            low, high = intervals[name]
-            rows.append(("", f"{label}{name} = {value:g}, 99 % interval [{low:g}, {high:g}]"))
+    rows += [
+        ("", f"{label}{name} = {value:g}, 99 % interval [{low:g}, {high:g}]")
+        for label, name, (value, low, high) in measured.parts
+    ]
     return rows
 
 

@@ -8,29 +8,26 @@ when it does not, the test could not have failed, and the verdict is *void*.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from bindery.claims.criterion import Criterion
+from bindery.claims.intervals import Estimate
 from bindery.claims.model import Claim
 
 __all__ = ["Measurement", "Verdict", "decide"]
 
-Interval = tuple[float, float]
-
 
 @dataclass(frozen=True)
 class Measurement:
-    """What a page recorded for one claim: for every quantity its value and interval, and the control's.
+    """What a page recorded for one claim.
 
     Args:
         id: The claim's id.
-        value: The measured value of each quantity.
-        interval: Its 99 % interval, ``(low, high)``.
-        control: The control's value of each quantity; None where the claim has no control.
-        control_interval: The control's interval of each quantity; None where the claim has no control.
-        n: How many independent units (seeds, trained models, trials) stand behind the value.
+        values: Each quantity's value with its interval.
+        control: The same of the broken variant; None where the claim has none.
+        n: How many independent units (seeds, trained models, trials) stand behind the values.
         unit: What one unit is.
         profile: ``"quick"`` or ``"paper"``.
         seed: The seed of the page.
@@ -38,10 +35,8 @@ class Measurement:
     """
 
     id: str
-    value: Mapping[str, float]
-    interval: Mapping[str, Interval]
-    control: Mapping[str, float] | None
-    control_interval: Mapping[str, Interval] | None
+    values: Mapping[str, Estimate]
+    control: Mapping[str, Estimate] | None
     n: int
     unit: str
     profile: str
@@ -50,33 +45,37 @@ class Measurement:
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any], claim: Claim) -> Measurement:
-        """Read what a page recorded; a claim with one quantity is recorded without its name."""
-        value, low, high = (_named(claim, data[name]) for name in ("value", "low", "high"))
-        wanted = set(claim.quantities)
-        if set(value) != wanted or set(low) != wanted or set(high) != wanted:
+        """Read what a page recorded; a claim with one quantity is recorded without its name.
+
+        Raises:
+            ValueError: The recorded quantities are not those of the claim's record.
+        """
+        values, control = _estimates(claim, data, ""), None
+        if set(values) != set(claim.quantities):
             raise ValueError(
-                f"{claim.id}: the value had the quantities {sorted(value)}; "
-                f"the criterion in {claim.file}:{claim.line} needs {sorted(wanted)}"
+                f"{claim.id}: the value had the quantities {sorted(values)}; "
+                f"the criterion in {claim.file}:{claim.line} needs {sorted(claim.quantities)}"
             )
-        control = control_interval = None
         if data["control_value"] is not None:
-            control = _named(claim, data["control_value"])
-            ends = [_named(claim, data[name]) for name in ("control_low", "control_high")]
-            foreign = sorted(set(control) - set(claim.quantity))
-            if foreign or not control or any(set(end) != set(control) for end in ends):
+            control = _estimates(claim, data, "control_")
+            if not control or set(control) - set(claim.quantity):
                 raise ValueError(
                     f"{claim.id}: the control had the quantities {sorted(control)}; "
                     f"the record in {claim.file}:{claim.line} knows {sorted(claim.quantity)}"
                 )
-            control_interval = {name: (ends[0][name], ends[1][name]) for name in control}
         return cls(
-            id=claim.id,
-            value=value,
-            interval={name: (low[name], high[name]) for name in value},
-            control=control,
-            control_interval=control_interval,
+            claim.id,
+            values,
+            control,
             **{name: data[name] for name in ("n", "unit", "profile", "seed", "note")},
         )
+
+    @property
+    def parts(self) -> Iterator[tuple[str, str, Estimate]]:
+        """Every number: ``""`` or ``"control "``, the quantity's name, and its estimate."""
+        for label, found in (("", self.values), ("control ", self.control or {})):
+            for name, estimate in found.items():
+                yield label, name, estimate
 
 
 @dataclass(frozen=True)
@@ -119,10 +118,7 @@ def decide(claim: Claim, measured: Measurement | None) -> Verdict:
     half = double = None
     if claim.criterion.scalable:
         half, double = (_word(claim, claim.criterion.scaled(factor), measured)[0] for factor in (0.5, 2.0))
-    margin = min(
-        claim.criterion.margin(name, measured.value[name], *measured.interval[name])
-        for name in claim.criterion.quantities
-    )
+    margin = min(claim.criterion.margin(name, *measured.values[name]) for name in claim.criterion.quantities)
     return Verdict(word, reasons, profile, half, double, margin, measured)
 
 
@@ -130,7 +126,7 @@ def _word(claim: Claim, criterion: Criterion, measured: Measurement) -> tuple[st
     void = _void(claim, criterion, measured)
     if void:
         return "void", void
-    match criterion.evaluate(measured.interval):
+    match criterion.evaluate(_ends(measured.values)):
         case "satisfied" if claim.misprint is None:
             return "reproduced", (f"the whole interval satisfies {criterion}",)
         case "satisfied":
@@ -148,23 +144,36 @@ def _void(claim: Claim, criterion: Criterion, measured: Measurement) -> tuple[st
     """Return why the control did not fail as it must; nothing when it did, or when there is none."""
     if claim.control.reason is not None:
         return ()
-    if measured.control_interval is None:
+    if measured.control is None:
         return ("no control was recorded, and the record demands one",)
     reasons = []
     for name in criterion.quantities:
         if name in claim.control.spared:
             continue
-        judged = {name: measured.control_interval[name]} if name in measured.control_interval else {}
-        if not judged:
+        if name not in measured.control:
             reasons.append(f"the control measures no {name}, and the record does not spare it")
-        elif criterion.evaluate(judged, partial=True) != "violated":
+        elif criterion.evaluate(_ends(measured.control, [name]), partial=True) != "violated":
             reasons.append(f"the control's {name} does not violate {criterion} over its whole interval")
     own = claim.control.criterion
-    if own is not None:
-        judged = {name: ends for name, ends in measured.control_interval.items() if name in own.quantities}
-        if own.evaluate(judged, partial=True) != "satisfied":
-            reasons.append(f"the control does not satisfy {own} over its whole interval")
+    if own and own.evaluate(_ends(measured.control, own.quantities), partial=True) != "satisfied":
+        reasons.append(f"the control does not satisfy {own} over its whole interval")
     return tuple(reasons)
+
+
+def _ends(
+    found: Mapping[str, Estimate], names: Iterable[str] | None = None
+) -> dict[str, tuple[float, float]]:
+    return {name: found[name][1:] for name in (found if names is None else names) if name in found}
+
+
+def _estimates(claim: Claim, data: Mapping[str, Any], prefix: str) -> dict[str, Estimate]:
+    """Return what was recorded by quantity, from three mappings or three numbers."""
+    value, low, high = (_named(claim, data[prefix + part]) for part in ("value", "low", "high"))
+    if set(low) != set(value) or set(high) != set(value):
+        raise ValueError(
+            f"{claim.id}: its values and ends are of {sorted(value)}, {sorted(low)}, {sorted(high)}"
+        )
+    return {name: Estimate.of(value[name], low[name], high[name], data["n"]) for name in value}
 
 
 def _named(claim: Claim, data: Any) -> dict[str, float]:

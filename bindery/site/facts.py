@@ -22,6 +22,7 @@ import math
 from collections.abc import Container
 
 from bindery.claims.entries import Entry
+from bindery.claims.intervals import Estimate
 from bindery.claims.model import Claim, Control
 from bindery.claims.recorded import EVIDENCE
 from bindery.claims.schema import VERDICTS
@@ -78,16 +79,16 @@ def units(measured: Measurement) -> str:
     return f"{measured.n} {measured.unit}{'' if measured.n == 1 else 's'}"
 
 
-def with_interval(value: float, ends: tuple[float, float]) -> tuple[str, str]:
+def with_interval(estimate: Estimate) -> tuple[str, str]:
     """Write a value and its interval as HTML, to as many decimals as the interval's width is worth.
 
     The width is shown with two significant digits, or with as many more as keep a small end from looking like
     zero; an interval without a width leaves four to each number.
 
-    >>> with_interval(0.0106712, (-0.000482912, 0.0218411))
+    >>> with_interval(Estimate(0.0106712, -0.000482912, 0.0218411))
     ('0.0107', '[−0.0005, 0.0218]')
     """
-    numbers, width = (value, *ends), ends[1] - ends[0]
+    numbers, width = tuple(estimate), estimate.high - estimate.low
     if 0 < width < math.inf and max(map(abs, numbers)) < LARGEST_PLAIN and width > SMALLEST_PLAIN:
         decimals = max(0, 1 - math.floor(math.log10(width)))
         while any(entry != 0 and round(entry, decimals) == 0 for entry in numbers):
@@ -100,15 +101,11 @@ def with_interval(value: float, ends: tuple[float, float]) -> tuple[str, str]:
 
 def measured_text(measured: Measurement) -> list[str]:
     """Write each quantity with its interval, and the control's beside it, as HTML for a narrow cell."""
-    several = len(measured.value) > 1 or set(measured.control or ()) - set(measured.value)
-    parts = [("", measured.value, measured.interval)]
-    if measured.control is not None and measured.control_interval is not None:
-        parts.append(("control ", measured.control, measured.control_interval))
+    several = len({name for _, name, _ in measured.parts}) > 1
     lines = []
-    for start, values, intervals in parts:
-        for name, value in values.items():
-            label = f"<code>{html.escape(name)}</code> = " if several else ""
-            lines.append(f"{start}{label}{' '.join(with_interval(value, intervals[name]))}")
+    for start, name, estimate in measured.parts:
+        label = f"<code>{html.escape(name)}</code> = " if several else ""
+        lines.append(f"{start}{label}{' '.join(with_interval(estimate))}")
     return lines
 
 
@@ -208,11 +205,11 @@ def write_values(out: Markup, entry: Entry) -> None:
 
 
 def _value_rows(out: Markup, settled: Verdict, measured: Measurement) -> None:
-    control, control_interval = measured.control or {}, measured.control_interval or {}
-    for name in dict.fromkeys([*measured.value, *control]):
+    control = measured.control or {}
+    for name in dict.fromkeys([*measured.values, *control]):
         run = f"{settled.profile}, {html.escape(units(measured))}"
         cells = [f"<td>{run}</td>", f"<td><code>{html.escape(name)}</code></td>"]
-        for values, ends in ((measured.value, measured.interval), (control, control_interval)):
-            written = with_interval(values[name], ends[name]) if name in values else ("–", "–")
+        for values in (measured.values, control):
+            written = with_interval(values[name]) if name in values else ("–", "–")
             cells += [f'<td class="number">{text}</td>' for text in written]
         out.html(f"<tr>{''.join(cells)}</tr>")

@@ -80,7 +80,7 @@ def test_a_book_in_order_has_no_problems(book):
         "reproduced",
     )
     assert (entry.quick.profile, entry.paper, entry.agreement, entry.stale) == ("quick", None, None, False)
-    assert entry.quick.measurement.interval == {"slope": (0.95, 1.05)}
+    assert entry.quick.measurement.values["slope"][1:] == (0.95, 1.05)
 
 
 @pytest.mark.parametrize(

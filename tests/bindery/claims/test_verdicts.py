@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bindery.claims.criterion import parse
-from bindery.claims.intervals import by_seed
+from bindery.claims.intervals import Estimate, by_seed
 from bindery.claims.model import Accepted, Claim, Control
 from bindery.claims.verdicts import Measurement, decide
 
@@ -42,10 +42,8 @@ def measured(low, high, control=FAILED, claim=SLOPE, **fields):
     name = claim.criterion.quantities[0]
     return Measurement(
         id=claim.id,
-        value={name: (low + high) / 2},
-        interval={name: (low, high)},
-        control=None if control is None else {name: control[0]},
-        control_interval=None if control is None else {name: control[1:]},
+        values={name: Estimate((low + high) / 2, low, high)},
+        control=None if control is None else {name: Estimate(*control)},
         n=10,
         unit="seed",
         profile="quick",
@@ -111,7 +109,7 @@ def test_a_claim_to_be_judged_again_has_no_verdict_and_keeps_its_numbers():
     claim = replace(SLOPE, again="slope = 1 +- 0.05~ on fresh seeds")
     verdict = decide(claim, measured(0.95, 1.05))
     assert (verdict.word, verdict.half, verdict.profile) == ("being judged again", None, "quick")
-    assert verdict.measurement.interval == {"slope": (0.95, 1.05)}
+    assert verdict.measurement.values["slope"][1:] == (0.95, 1.05)
     assert decide(claim, None).word == "being judged again"
 
 
@@ -135,13 +133,14 @@ def test_a_measurement_is_measured_whatever_comes_out():
     ],
 )
 def test_the_margin_is_the_distance_to_the_limit_in_half_widths(value, low, high, margin):
-    told = replace(measured(low, high), value={"slope": value})
+    told = replace(measured(low, high), values={"slope": Estimate(value, low, high)})
     assert decide(SLOPE, told).margin == pytest.approx(margin)
 
 
 @given(st.floats(-3, 3), st.floats(0.01, 1), st.floats(0.01, 1))
 def test_the_margin_tells_the_verdict(value, below, above):
-    told = decide(SLOPE, replace(measured(value - below, value + above), value={"slope": value}))
+    made = {"slope": Estimate(value, value - below, value + above)}
+    told = decide(SLOPE, replace(measured(0, 0), values=made))
     wanted = {"reproduced": told.margin >= 1 - 1e-9, "contradicted": told.margin <= -1 + 1e-9}
     assert wanted.get(told.word, -1 - 1e-9 <= told.margin <= 1 + 1e-9)
 
@@ -210,7 +209,7 @@ def test_a_recorded_number_needs_one_quantity():
     base = {"n": 3, "unit": "seed", "profile": "quick", "seed": 0, "note": ""}
     base |= {"control_value": None, "control_low": None, "control_high": None}
     number = base | {"value": 1.0, "low": 0.9, "high": 1.1}
-    assert Measurement.from_json(number, SLOPE).interval == {"slope": (0.9, 1.1)}
+    assert Measurement.from_json(number, SLOPE).values == {"slope": (1.0, 0.9, 1.1)}
     two = replace(SLOPE, criterion=parse("n < 1 and k < 1"), quantity={"n": "", "k": ""})
     with pytest.raises(
         ValueError, match=r"toy-slope: one number was recorded, .*claims/toy.yml:4 .*'n', 'k'"
