@@ -163,7 +163,8 @@ def _measured_json(measured: Measurement | None) -> dict[str, Any] | None:
         return None
     words = {name: getattr(measured, name) for name in ("n", "unit", "profile", "seed", "note")}
     quantities = {name: estimate._asdict() for name, estimate in measured.values.items()}
-    control = measured.control and {name: estimate._asdict() for name, estimate in measured.control.items()}
+    broken = measured.control
+    control = None if broken is None else {name: estimate._asdict() for name, estimate in broken.items()}
     return {**words, "quantities": quantities, "control": control}
 
 

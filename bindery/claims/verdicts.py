@@ -170,9 +170,8 @@ def _estimates(claim: Claim, data: Mapping[str, Any], prefix: str) -> dict[str, 
     """Return what was recorded by quantity, from three mappings or three numbers."""
     value, low, high = (_named(claim, data[prefix + part]) for part in ("value", "low", "high"))
     if set(low) != set(value) or set(high) != set(value):
-        raise ValueError(
-            f"{claim.id}: its values and ends are of {sorted(value)}, {sorted(low)}, {sorted(high)}"
-        )
+        ends = f"its ends {sorted(low)} and {sorted(high)}"
+        raise ValueError(f"{claim.id}: the value had the quantities {sorted(value)}, {ends}")
     return {name: Estimate.of(value[name], low[name], high[name], data["n"]) for name in value}
 
 
