@@ -10,7 +10,7 @@ from typing import Any
 
 from bindery.claims.model import Records
 from bindery.claims.verdicts import Measurement
-from bindery.record import CLAIM_MIME
+from bindery.emit import CLAIM_MIME
 from bindery.runs import stored
 
 __all__ = ["EVIDENCE", "Recorded", "chapter_of", "from_page", "from_results"]

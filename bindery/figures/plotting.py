@@ -181,8 +181,8 @@ def show(
     *,
     images: Mapping[str, Any] | None = None,
     moves: Mapping[str, Any] | None = None,
-    profile: str | None = None,
-    seed: int | Sequence[int] | None = None,
+    profile: str,
+    seed: int | Sequence[int],
 ) -> None:
     """Show a figure in a page together with the numbers it was drawn from, and close it.
 
@@ -193,26 +193,13 @@ def show(
         raise TypeError(f"fig is a {type(fig).__name__}; it must be a matplotlib Figure")
     if (data is None) == (images is None):
         raise ValueError("give exactly one of data and images: what the figure was drawn from")
-    run, seeds = _run(profile, seed)
+    seeds = [int(seed)] if isinstance(seed, int | np.integer) else [int(one) for one in seed]
     if data is not None:
-        bundle = from_columns(name, data, profile=run, seeds=seeds, moves=moves)
+        bundle = from_columns(name, data, profile=profile, seeds=seeds, moves=moves)
     else:
-        bundle = from_images(name, cast("Mapping[str, Any]", images), profile=run, seeds=seeds)
+        bundle = from_images(name, cast("Mapping[str, Any]", images), profile=profile, seeds=seeds)
     svg.check_legible(fig)
     svg.thin_labels(fig)
     picture = svg.render(fig, name)
     plt.close(fig)
     display({"image/svg+xml": picture, BUNDLE_MIME: bundle.to_json()})
-
-
-def _run(profile: str | None, seed: int | Sequence[int] | None) -> tuple[str, list[int]]:
-    """Return the profile and the seeds of the run, from the arguments or from the page's configuration."""
-    # Of the old calls, until no page makes them.
-    from bindery import record
-
-    of_page = record.configured()
-    profile = of_page[0] if profile is None else profile
-    seed = of_page[1] if seed is None else seed
-    if profile is None or seed is None:
-        raise ValueError("profile and seed are not set; call record.configure(profile, seed), or give them")
-    return profile, [int(seed)] if isinstance(seed, int | np.integer) else [int(one) for one in seed]

@@ -16,7 +16,6 @@ from matplotlib import pyplot as plt
 from nbclient import NotebookClient
 from scipy.optimize import isotonic_regression
 
-from bindery import record
 from bindery.figures import bundle, plotting, svg
 from bindery.figures.payload import BUNDLE_MIME, Bundle
 
@@ -271,13 +270,11 @@ def test_tidy_refuses_another_shape():
 SOURCE = """
 import numpy as np
 from matplotlib import pyplot as plt
-from bindery import record
 from bindery.figures import plotting
 plotting.use_style()
-record.configure("quick", 3)
 fig, ax = plt.subplots(figsize=plotting.figsize())
 ax.plot([0, 1], [0, 1])
-plotting.show(fig, "a-line", {"x": [0, 1], "y": np.array([0.0, 1 / 3])})
+plotting.show(fig, "a-line", {"x": [0, 1], "y": np.array([0.0, 1 / 3])}, profile="quick", seed=3)
 fig, ax = plt.subplots(figsize=plotting.figsize(1))
 ax.imshow(np.eye(3))
 plotting.show(fig, "an-image", images={"eye": np.eye(3)}, profile="paper", seed=[1, 2])
@@ -350,9 +347,3 @@ def test_show_refuses_what_is_no_figure():
         plotting.show(np.zeros(3), "a", {"x": [1]}, profile="quick", seed=0)
     with pytest.raises(TypeError, match="name is 3"):
         plotting.show(a_figure(), 3, {"x": [1]}, profile="quick", seed=0)
-
-
-def test_show_needs_a_profile_and_a_seed(monkeypatch):
-    monkeypatch.setattr(record, "_page", type(record._page)())
-    with pytest.raises(ValueError, match=r"record\.configure"):
-        plotting.show(a_figure(), "a", {"x": [1]}, profile="quick")
