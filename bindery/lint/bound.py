@@ -10,8 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from bindery.emit import GLUE_PREFIX
-from bindery.record import CLAIM_MIME
+from bindery.emit import CLAIM_MIME, GLUE_PREFIX
 
 __all__ = ["Bound", "PageValues", "page_values"]
 

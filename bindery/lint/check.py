@@ -13,7 +13,7 @@ from pathlib import Path
 
 from bindery.root import require_root
 
-__all__ = ["CHECKS", "add_arguments", "check", "run"]
+__all__ = ["CHECKS", "check"]
 
 Check = Callable[[Path], list[str]]
 
@@ -82,7 +82,6 @@ def _guarded(function: Check, root: Path) -> list[str]:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the arguments of the ``check`` command."""
     parser.add_argument("--quiet", action="store_true", help="print problems only")
 
 

@@ -19,18 +19,9 @@ from pathlib import Path
 from bindery.root import BookError, replace, require_root
 
 __all__ = [
-    "CHOICE",
-    "VARIABLES",
-    "add_arguments",
-    "applied",
-    "differing",
-    "fingerprint",
-    "run",
-    "sentence",
-    "stored",
-    "variables",
+    "CHOICE", "VARIABLES", "applied", "differing", "fingerprint", "sentence", "stored", "variables",
     "wished",
-]
+]  # fmt: skip
 
 # A machine without these takes what its libraries choose.
 VARIABLES = {
@@ -133,7 +124,6 @@ def sentence(parts: list[str]) -> str:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the arguments of the ``arithmetic`` command."""
     parser.add_argument("--store", action="store_true", help="take this machine's as that of the pages")
 
 

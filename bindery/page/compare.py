@@ -15,21 +15,15 @@ from typing import Any
 
 import numpy as np
 
-from bindery.emit import GLUE_PREFIX
+from bindery.emit import CLAIM_MIME, GLUE_PREFIX
 from bindery.figures.encoding import decode_csv, decode_npz
 from bindery.figures.payload import BUNDLE_MIME, Bundle
-from bindery.record import CLAIM_MIME
 from bindery.runs.rowfile import from_text
 
 __all__ = [
-    "CLAIM_LINE",
-    "Output",
-    "differences",
-    "figure_differences",
-    "picture_differences",
-    "value_differences",
-    "word_differences",
-]
+    "CLAIM_LINE", "Output", "differences", "figure_differences", "picture_differences",
+    "value_differences", "word_differences",
+]  # fmt: skip
 
 # Of an output's data: a mime type, what it holds, and the name that a bound value has in the output's
 # metadata.

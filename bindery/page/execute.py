@@ -21,7 +21,7 @@ from bindery.page.sources import Sources
 from bindery.page.units import seconds_of_a_unit
 from bindery.root import BookError, require_root
 
-__all__ = ["Progress", "add_arguments", "add_workers", "execute", "run"]
+__all__ = ["Progress", "add_workers", "execute"]
 
 
 class Progress:
@@ -139,7 +139,6 @@ def _positive(text: str) -> int:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the arguments of the ``execute`` command."""
     parser.add_argument("names", nargs="*", help="notebooks, such as 01_classical_cs or 01 (default: all)")
     add_workers(parser)
     parser.add_argument("--all", action="store_true", help="execute also what is fresh")

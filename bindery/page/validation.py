@@ -8,15 +8,17 @@ is not the pages' (``bindery.page.arithmetic``), values, tables and pictures are
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
-from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from bindery.page.arithmetic import CHOICE, differing, sentence, wished
+from bindery.emit import CLAIM_MIME
+from bindery.page.arithmetic import differing, sentence, wished
 from bindery.page.compare import CLAIM_LINE, Output, differences
-from bindery.record import CLAIM_MIME
+from bindery.page.kernels import environment
 
 __all__ = ["compared", "pytest_configure", "pytest_report_header"]
 
@@ -29,33 +31,19 @@ def pytest_configure(config: pytest.Config) -> None:
         return
     # Started by the one process that hands out the tests, which has found it already.
     given = getattr(config, "workerinput", {}).get("elsewhere")
-    config.stash[_PARTS] = _differing(config.rootpath) if given is None else given
+    # This process's environment is that of its kernels.
+    here = environment(config.rootpath, arithmetic=wished(os.environ))
+    config.stash[_PARTS] = differing(config.rootpath, here) if given is None else given
     if config.pluginmanager.hasplugin("xdist"):
-        config.pluginmanager.register(_Handing(config.stash[_PARTS]), "handing the fingerprint on")
+        parts = config.stash[_PARTS]
+        handing = SimpleNamespace(pytest_configure_node=lambda node: node.workerinput.update(elsewhere=parts))
+        config.pluginmanager.register(handing, "handing the fingerprint on")
     _replace(bool(config.stash[_PARTS]))
 
 
 def pytest_report_header(config: pytest.Config) -> str | None:
     """Name the fingerprint's verdict in the log."""
     return f"arithmetic: {sentence(config.stash[_PARTS])}" if _PARTS in config.stash else None
-
-
-class _Handing:
-    def __init__(self, parts: list[str]) -> None:
-        self._parts = parts
-
-    def pytest_configure_node(self, node: Any) -> None:
-        """Give a worker the verdict."""
-        node.workerinput["elsewhere"] = self._parts
-
-
-def _differing(root: Path) -> list[str]:
-    """Return in what the arithmetic of this process's kernels differs: its environment is theirs."""
-    import os
-
-    from bindery.page.kernels import environment
-
-    return differing(root, environment(root, arithmetic=os.environ.get(CHOICE, wished(os.environ))))
 
 
 def _replace(elsewhere: bool) -> None:
@@ -69,10 +57,8 @@ def _replace(elsewhere: bool) -> None:
         if elsewhere:
             found = differences(mine, new)
         else:
-            pairs = [[(kind, name) for kind, _, name in outputs if name] for outputs in (mine, new)]
-            found = (
-                [] if pairs[0] == pairs[1] else [f"names of values: page {pairs[0]}, execution {pairs[1]}"]
-            )
+            old, now = ([(kind, name) for kind, _, name in outputs if name] for outputs in (mine, new))
+            found = [] if old == now else [f"names of values: page {old}, execution {now}"]
             found += [] if exact(cell, test, ref, skip_compare) else ["the outputs have other bytes"]
         before = cell.comparison_traceback if not elsewhere else []
         cell.comparison_traceback = [*before, *found]
@@ -82,11 +68,7 @@ def _replace(elsewhere: bool) -> None:
 
 
 def compared(outputs: Sequence[Mapping[str, Any]]) -> list[Output]:
-    """Return what a cell's outputs hold, flat: streams joined and first, then each output's data in order.
-
-    >>> compared([{"output_type": "stream", "name": "stdout", "text": "a"}])
-    [('stdout', 'a', '')]
-    """
+    """Return what a cell's outputs hold, flat: streams joined and first, then each output's data in order."""
     streams: dict[str, str] = {}
     data: list[Output] = []
     for output in outputs:

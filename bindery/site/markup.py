@@ -6,14 +6,15 @@ __all__ = ["BookDirective", "Fragment", "Markup", "element", "nothing", "relativ
 
 import html
 import re
+from functools import cache
 from pathlib import Path
-from typing import Any
 
 from docutils import nodes
 from sphinx.util.docutils import SphinxDirective
 
 from bindery.claims.ledger import Ledger, collect
 
+_ledger = cache(collect)
 # A record's "<" is a relation, never the start of a tag.
 _FORMULA_CODE_OR_LESS = re.compile(r"(\$[^$]*\$|`[^`]*`)|<")
 
@@ -55,11 +56,7 @@ class BookDirective(SphinxDirective):
     @property
     def ledger(self) -> Ledger:
         """The ledger, read once in a build."""
-        app = self.env.app
-        if not hasattr(app, "book_ledger"):
-            app.book_ledger = collect(self.root)  # type: ignore[attr-defined]
-        ledger: Ledger = app.book_ledger  # type: ignore[attr-defined]
-        return ledger
+        return _ledger(self.root)
 
     def address(self, target: str) -> str:
         """Write the address of a file of the site as seen from this page."""
@@ -107,9 +104,9 @@ class Markup:
         self.open(tag, **attributes)
         return (self.text(text) if markup else self.plain(text)).close(tag)
 
-    def result(self, **attributes: Any) -> list[nodes.Node]:
+    def result(self) -> list[nodes.Node]:
         """Return what was collected, as one container without an element of its own."""
-        whole = Fragment(**attributes)
+        whole = Fragment()
         whole.extend(self._nodes)
         return [whole]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["Site", "add_arguments", "input_digest", "render", "run"]
+__all__ = ["Site", "input_digest", "render"]
 
 import argparse
 import fcntl
@@ -122,7 +122,6 @@ def _build(root: Path) -> None:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the command's arguments."""
     parser.add_argument("--force", action="store_true", help="render although nothing has changed")
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["SiteServer", "add_arguments", "run"]
+__all__ = ["SiteServer"]
 
 import argparse
 import gzip
@@ -69,7 +69,6 @@ class SiteServer(ThreadingHTTPServer):
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the command's arguments."""
     parser.add_argument("--port", type=int, default=8000, help="the port (8000; 0: any that is free)")
 
 

@@ -7,9 +7,8 @@ import json
 import nbformat
 import pytest
 
-from bindery.emit import GLUE_PREFIX
+from bindery.emit import CLAIM_MIME, GLUE_PREFIX
 from bindery.lint import literals
-from bindery.record import CLAIM_MIME
 
 STEM = "01_page"
 HERE = f"notebooks/{STEM}.ipynb"

@@ -12,8 +12,8 @@ import pytest
 import yaml
 from bs4 import BeautifulSoup
 
+from bindery.emit import CLAIM_MIME
 from bindery.figures.payload import BUNDLE_MIME
-from bindery.record import CLAIM_MIME
 from bindery.site.render import render
 from bindery.site.serve import SiteServer
 

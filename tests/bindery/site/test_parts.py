@@ -14,6 +14,7 @@ import yaml
 from bs4 import BeautifulSoup
 
 from bindery.claims.entries import Entry
+from bindery.claims.intervals import Estimate
 from bindery.claims.records import read
 from bindery.claims.schema import VERDICTS
 from bindery.claims.verdicts import Verdict
@@ -115,7 +116,7 @@ def test_numbers_are_written_for_readers(value, written):
     ],
 )
 def test_a_value_has_the_decimals_that_its_interval_is_worth(value, ends, written):
-    assert facts.with_interval(value, ends) == written
+    assert facts.with_interval(Estimate(value, *ends)) == written
 
 
 @pytest.mark.parametrize("word", VERDICTS)
