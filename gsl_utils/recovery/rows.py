@@ -175,10 +175,10 @@ class Outsider(Rows):
             return torch.zeros_like(z)
         z = z.detach().requires_grad_(True)
         with torch.enable_grad():
-            value = self.penalty.value(z)
+            value = self.penalty.value(z).sum()
         if not value.requires_grad:
             return torch.zeros_like(z)
-        (slope,) = torch.autograd.grad(value.sum(), z, materialize_grads=True)
+        (slope,) = torch.autograd.grad(value, z, materialize_grads=True)
         return self._counted(slope.nan_to_num(nan=0.0))
 
     def prox(self, z: Tensor, step: Tensor) -> Tensor:
@@ -197,14 +197,13 @@ class Outsider(Rows):
         return z - step.unsqueeze(-1) * (slope + self.subgradient(z))
 
     def drop(self, z: Tensor, new: Tensor) -> Tensor:
-        """What it falls by, by its slopes where rounding hides that; all of it in the first coordinate."""
+        """What it falls by, all of it in the first coordinate; by its slopes where rounding hides that."""
         before, after = self.value(z), self.value(new)
-        fall = before - after
-        hidden = fall.abs() <= 8 * torch.finfo(z.dtype).eps * (before.abs() + after.abs())
-        hidden &= torch.isfinite(fall)
-        if self.sloped and bool(hidden.any()):
-            mean = (self.subgradient(z) + self.subgradient(new)) / 2
-            fall = torch.where(hidden, (mean * (z - new)).sum(-1), fall)
+        fall, size = before - after, before.abs() + after.abs()
+        eps = torch.finfo(z.dtype).eps
+        if self.sloped and bool((fall.abs() <= eps**0.5 * size).any()):
+            by_slopes = ((self.subgradient(z) + self.subgradient(new)) / 2 * (z - new)).sum(-1)
+            fall = torch.where((fall - by_slopes).abs() <= 8 * eps * size, by_slopes, fall)
         return torch.nn.functional.pad(fall.unsqueeze(-1), (0, z.shape[-1] - 1))
 
     def half_hessian(self, z: Tensor) -> Tensor:
