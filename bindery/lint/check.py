@@ -44,11 +44,7 @@ def _stripped(root: Path) -> list[str]:
 
 def _module(name: str) -> Check:
     """Return a check that a module of the book makes; it is imported only when the check runs."""
-
-    def problems(root: Path) -> list[str]:
-        return list(importlib.import_module(f"bindery.{name}").problems(root))
-
-    return problems
+    return lambda root: list(importlib.import_module(f"bindery.{name}").problems(root))
 
 
 CHECKS: dict[str, Check] = {

@@ -59,11 +59,12 @@ def problems(root: Path) -> list[str]:
     run_time = [*map(Requirement, project["dependencies"])]
     extras = {name: [*map(Requirement, texts)] for name, texts in project["optional-dependencies"].items()}
     every = [*run_time, *(requirement for extra in extras.values() for requirement in extra)]
+    for_pages = {_name(one) for one in [*run_time, *extras["book"]]} - NOT_FOR_PAGES
     return [
         *_declared(every, pins),
         *_reached(every, pins),
         *_installed(pins),
-        *_conda(root / "environment.yml", [*run_time, *extras["book"]], pins, project["requires-python"]),
+        *_conda(root / "environment.yml", for_pages, pins, project["requires-python"]),
     ]
 
 
@@ -123,14 +124,11 @@ def _reached(requirements: list[Requirement], pins: list[Requirement]) -> Iterat
     unpinned: dict[str, str] = {}
     for environment in _EVERYWHERE:
         pinned = {_name(pin) for pin in pins if _applies(pin, environment)}
+        where = f"Python {environment['python_version']}, {environment['platform_system']}"
         for requirement, parent in _walk(requirements, environment, pinned):
             if _name(requirement) not in pinned:
-                python = environment["python_version"]
-                unpinned.setdefault(
-                    _name(requirement),
-                    f"{parent} asks for {requirement.name}, which constraints.txt does not pin "
-                    f"(Python {python}, {environment['platform_system']})",
-                )
+                missing = f"{requirement.name}, which constraints.txt does not pin ({where})"
+                unpinned.setdefault(_name(requirement), f"{parent} asks for {missing}")
     yield from unpinned.values()
     pinned = {_name(pin) for pin in pins if _applies(pin, _HERE)}
     reached = {_name(requirement) for requirement, _ in _walk(requirements, _HERE, pinned)}
@@ -189,9 +187,7 @@ def _installed(pins: Iterable[Requirement]) -> Iterator[str]:
             )
 
 
-def _conda(
-    path: Path, requirements: Iterable[Requirement], pins: Iterable[Requirement], pythons: str
-) -> Iterator[str]:
+def _conda(path: Path, needed: set[str], pins: Iterable[Requirement], pythons: str) -> Iterator[str]:
     """Yield where Binder's environment is not what a page needs, in the pinned versions."""
     content = yaml.safe_load(path.read_text(encoding="utf-8"))
     if content.get("channels", [])[:1] != ["conda-forge"]:
@@ -210,11 +206,6 @@ def _conda(
     if options != [_TORCH_INDEX]:
         yield f"environment.yml has the options {options} under pip, where it must say {_TORCH_INDEX}"
     found = [Requirement(line) for line in of_pip if not line.startswith("-")]
-    yield from _versions(found, {_name(one) for one in requirements} - NOT_FOR_PAGES, pins)
-
-
-def _versions(found: Iterable[Requirement], needed: set[str], pins: Iterable[Requirement]) -> Iterator[str]:
-    """Yield where what Binder's pip installs is not what is needed, each in the pinned version."""
     listed = {_name(one): str(one.specifier) for one in found}
     for name in sorted(needed - listed.keys()):
         yield f"environment.yml lacks {name}, which a page may import"

@@ -8,7 +8,7 @@ from typing import Any
 
 from sphinx.application import Sphinx
 
-from bindery.site import agreement, claims_box, directives, errata, finish, ledger_table, numbering, pages
+from bindery.site import agreement, claims_box, directives, errata, finish, ledger_table, pages
 from bindery.site.markup import Fragment, nothing
 
 DIRECTIVES = {
@@ -27,7 +27,7 @@ DIRECTIVES = {
 LISTENERS = (
     ("source-read", pages.prepare_source, 500),
     ("doctree-read", pages.add_links, 500),
-    ("env-get-updated", numbering.renumber, 900),
+    ("env-get-updated", pages.renumber, 900),
     ("html-page-context", pages.complete, 600),
     ("build-finished", finish.finish, 500),
 )

@@ -1,24 +1,37 @@
-"""What becomes of each page in a build: how it is read, the links under its figures, its head, buttons."""
+"""What becomes of each page in a build: how it is read, numbered, linked, described."""
 
 from __future__ import annotations
 
-__all__ = ["RESOLVE_THEME", "add_links", "complete", "describe", "links_html", "prepare", "prepare_source"]
+__all__ = [
+    "RESOLVE_THEME",
+    "add_links",
+    "complete",
+    "describe",
+    "links_html",
+    "prepare",
+    "prepare_source",
+    "renumber",
+]
 
 import html
 import json
+import re
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 from docutils import nodes
 from sphinx.application import Sphinx
+from sphinx.environment import BuildEnvironment
 from sphinx.util import logging
 
 from bindery.figures.bundle import BUNDLE_MIME
+from bindery.site.facts import chapter_number
 from bindery.site.markup import element, relative
 from bindery.site.render import FIGURES
 from bindery.site.repository import buttons, find_address
 
+_CHAPTER = re.compile(r"book/(\d\d_\w+)")
 LOGGER = logging.getLogger(__name__)
 _address = cache(find_address)
 
@@ -93,6 +106,39 @@ def add_links(app: Sphinx, doctree: nodes.document) -> None:
                     name = json.loads("".join(output["data"][BUNDLE_MIME]))["name"]
                     links = links_html(page, Path(app.srcdir) / FIGURES / source.stem, name)
                     shown.append(nodes.raw("", links, format="html"))
+
+
+def of_file(page: str, number: tuple[int, ...]) -> tuple[int, ...]:
+    """Return a section's or figure's number with the number of the page's file in the first place.
+
+    >>> of_file("book/06_gsl_reconstruction", (2, 3)), of_file("book/06_gsl_reconstruction", ())
+    ((6, 3), ())
+    """
+    chapter = _CHAPTER.fullmatch(page)
+    return number if chapter is None or not number else (chapter_number(chapter[1]), *number[1:])
+
+
+def renumber(_app: Sphinx, env: BuildEnvironment) -> list[str]:
+    """Number a chapter's sections, titles and figures like its file, after Sphinx has counted them.
+
+    The ledger and the claims name chapters by number, which must not change when a page is added before one.
+    """
+    for page, sections in env.toc_secnumbers.items():
+        for anchor, number in sections.items():
+            sections[anchor] = of_file(page, number)
+        titles = [*env.tocs[page].findall(nodes.reference), env.titles[page]]
+        for title in titles:
+            if title.get("secnumber"):
+                title["secnumber"] = list(of_file(page, tuple(title["secnumber"])))
+    for page, kinds in env.toc_fignumbers.items():
+        # On a page without a number, figures and equations are counted through the whole book.
+        numbered = kinds.values() if any(env.toc_secnumbers.get(page, {}).values()) else ()
+        for figures in numbered:
+            # Each part of the book counts its pages from 1, and pages of one count share Sphinx's counter.
+            first = min(number[-1] for number in figures.values())
+            for name, number in figures.items():
+                figures[name] = of_file(page, (*number[:-1], number[-1] - first + 1))
+    return []
 
 
 def describe(page: str, metatags: str) -> str:

@@ -84,15 +84,9 @@ def render(root: Path, *, force: bool = False) -> Site:
 
 def _render(root: Path, *, force: bool) -> Site:
     target = root / OUTPUT
-    try:
-        digest = input_digest(root)
-    except ValueError as error:
-        raise BookError(str(error)) from error
-    stamp = target / STAMP
-    site = Site(target / "index.html", fresh=True)
-    if not force and site.index.is_file() and stamp.is_file() and stamp.read_text() == digest:
-        return site
-
+    digest, stamp, index = input_digest(root), target / STAMP, target / "index.html"
+    if not force and index.is_file() and stamp.is_file() and stamp.read_text() == digest:
+        return Site(index, fresh=True)
     shutil.rmtree(root / FIGURES, ignore_errors=True)
     (root / FIGURES).mkdir(parents=True)
     for page in sorted((root / "book").glob("*.ipynb")):
@@ -106,7 +100,7 @@ def _render(root: Path, *, force: bool) -> Site:
     shutil.rmtree(target, ignore_errors=True)
     built.rename(target)
     shutil.rmtree(root / STAGE)
-    return Site(site.index, fresh=False)
+    return Site(index, fresh=False)
 
 
 def _build(root: Path) -> None:

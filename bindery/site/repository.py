@@ -11,6 +11,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from urllib.parse import quote, urlsplit
 
+from bindery.root import BookError
+
 VARIABLE = "BOOK_REPOSITORY"
 
 # user@host:path, git's short form of an ssh address
@@ -51,7 +53,7 @@ def find_address(root: Path, environ: Mapping[str, str] = os.environ) -> str | N
         address = normalise(given)
         if address is None:
             what = "the public address of a repository, like https://host/owner/name."
-            raise ValueError(f"{VARIABLE} is {given!r}; it must be {what}")
+            raise BookError(f"{VARIABLE} is {given!r}; it must be {what}")
         return address
     try:
         answer = subprocess.run(

@@ -5,7 +5,7 @@ from bs4 import BeautifulSoup
 from sphinx.application import Sphinx
 
 from bindery.site.extension import LISTENERS
-from bindery.site.numbering import renumber
+from bindery.site.pages import renumber
 
 CHAPTER = """{title}
 ======

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bindery.root import BookError
 from bindery.site.repository import binder_url, buttons, find_address, normalise
 
 
@@ -81,7 +82,7 @@ def test_a_folder_inside_another_repository_does_not_take_its_address(tmp_path):
 
 
 def test_a_malformed_variable_is_refused(tmp_path):
-    with pytest.raises(ValueError, match="BOOK_REPOSITORY is 'nowhere'; it must be the public address"):
+    with pytest.raises(BookError, match="BOOK_REPOSITORY is 'nowhere'; it must be the public address"):
         find_address(tmp_path, {"BOOK_REPOSITORY": "nowhere"})
 
 
