@@ -20,6 +20,7 @@ from benchmarks.timing import product_rate
 from bindery.figures.encoding import encode_csv
 from bindery.page import run_times
 from bindery.page.dependencies import paper_dependencies
+from bindery.page.sources import sha256
 from bindery.root import BENCHMARKS
 from bindery.runs import stored
 from bindery.runs.paper import commit
@@ -111,7 +112,7 @@ def store(
             "columns": list(columns),
             "caption": title,
             "alt": "",
-            "files": {f"{name}.csv": stored.digest(files[f"{name}.csv"])},
+            "files": {f"{name}.csv": sha256(files[f"{name}.csv"])},
         }
         for name, (title, columns) in tables.items()
     ]

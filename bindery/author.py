@@ -17,6 +17,8 @@ from bindery.claims.statement import Datum, statement
 from bindery.emit import CLAIM_MIME, Registry, display, glue, glue_text, whole
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import torch
     from matplotlib.figure import Figure
 
@@ -199,6 +201,7 @@ class Page:
         *,
         name: str | None = None,
         n_jobs: int = 1,
+        scheduler: str | None = None,
     ) -> list[Row]:
         """Evaluate ``fn(seed=..., **point)`` at every point of a grid with every seed; one row for each.
 
@@ -211,6 +214,7 @@ class Page:
             seeds: Different whole numbers.
             name: A word such as ``"phase-diagram"``, one for each sweep of the page.
             n_jobs: How many processes of this machine; -1 for all its cores.
+            scheduler: The address of a Dask scheduler, whose workers are used then; needs the extra ``dask``.
 
         Returns:
             Rows with the settings, ``seed`` and what ``fn`` returned, in the order of grid and seeds.
@@ -223,8 +227,22 @@ class Page:
         from bindery.runs.sweep import sweep
 
         if name is None or not self.paper:
-            return sweep(fn, grid, seeds, n_jobs=n_jobs)
-        return kept_sweep(fn, grid, seeds, name=name, n_jobs=n_jobs)
+            return sweep(fn, grid, seeds, n_jobs=n_jobs, scheduler=scheduler)
+        return kept_sweep(fn, grid, seeds, name=name, n_jobs=n_jobs, scheduler=scheduler)
+
+    def checkpoints(self, name: str) -> Path | None:
+        """Return a folder where a long run may keep what it needs to go on after it was killed.
+
+        Args:
+            name: A word such as ``"decoder"``, one for each use.
+
+        Returns:
+            The folder, which is made; it is another one after a change of the page's code, and goes when the
+            run's results are stored. None but in a run at the papers' scale.
+        """
+        from bindery.runs.kept import checkpoints
+
+        return checkpoints(name) if self.paper else None
 
     def stored(self, stem: str) -> Stored | None:
         """Return the stored results of a paper run, and publish its values under ``paper.`` and their keys.

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import textwrap
 from pathlib import Path
 from typing import Any
@@ -18,7 +17,7 @@ import yaml
 from bindery.claims.ledger import collect, known_claim
 from bindery.claims.records import read
 from bindery.emit import one_line
-from bindery.root import BookError, require_root
+from bindery.root import BookError, replace, require_root
 
 __all__ = ["accept", "add_arguments", "edited_changelog", "edited_record", "run"]
 
@@ -48,8 +47,8 @@ def accept(root: Path, claim_id: str, reason: str) -> str:
     line = textwrap.fill(news, 118, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False)
     record = edited_record(file.read_text(encoding="utf-8"), claim_id, word, reason)
     told = edited_changelog(changelog.read_text(encoding="utf-8") if changelog.is_file() else "", line)
-    _write(changelog, told)
-    _write(file, record)
+    replace(changelog, told)
+    replace(file, record)
     return f"{claim.file}: {claim_id} is accepted as {word!r} (it was {old!r}); CHANGELOG.md says so"
 
 
@@ -125,10 +124,3 @@ def _accepted_nodes(document: Any, claim_id: str) -> dict[str, yaml.ScalarNode]:
 
 def _fields(node: Any) -> dict[str, Any]:
     return {key.value: value for key, value in node.value}
-
-
-def _write(path: Path, text: str) -> None:
-    """Replace a file in one step: a stop in between leaves the old one."""
-    new = path.with_name(f".{path.name}.new")
-    new.write_text(text, encoding="utf-8")
-    os.replace(new, path)  # noqa: PTH105

@@ -109,13 +109,7 @@ class Claim:
 
 @dataclass(frozen=True)
 class Erratum:
-    """A misprint of a source: what is printed, what is right, and where the book shows it.
-
-    Args:
-        page: The chapter whose page holds the counterexample.
-        claim: The claim whose record holds the counterexample's value.
-        claims: Every claim that is tested in its corrected form.
-    """
+    """A misprint of a source, the claim that shows it, and those that are tested as it corrects them."""
 
     file: str
     line: int
@@ -132,14 +126,7 @@ class Erratum:
 
 @dataclass(frozen=True)
 class Records:
-    """All that ``claims/`` holds.
-
-    Args:
-        claims: The sound claims by id, in the order of the files' names and of the records in them.
-        errata: The sound errata by id.
-        index: The chapter of every id on the list ``claims/index.yml``.
-        problems: What is wrong; empty when all is well.
-    """
+    """All that ``claims/`` holds: the sound claims and errata by id, the list, and what is wrong."""
 
     claims: Mapping[str, Claim] = field(default_factory=dict)
     errata: Mapping[str, Erratum] = field(default_factory=dict)

@@ -21,14 +21,7 @@ EVIDENCE = "_evidence"
 
 @dataclass
 class Recorded:
-    """The measurements of one page or one set of stored results.
-
-    Args:
-        where: The file that they are from, relative to the book's root.
-        measurements: What was recorded, by claim id.
-        problems: What could not be read or does not fit its record, one sentence each.
-        stale: The claims whose results are older than the code or data that they are computed with.
-    """
+    """The measurements of one page or one set of stored results."""
 
     where: str
     measurements: dict[str, Measurement] = field(default_factory=dict)

@@ -13,7 +13,7 @@ from typing import Any
 from bindery.claims.recorded import from_page
 from bindery.claims.records import read
 from bindery.claims.verdicts import decide
-from bindery.root import BookError, require_root
+from bindery.root import BookError, replace, require_root
 
 __all__ = ["add_arguments", "depending", "run", "stored", "verdicts"]
 
@@ -158,4 +158,4 @@ def _store(root: Path, said: Mapping[str, Words]) -> None:
         }
         if others:
             kept[stem] = {"digest": _digest(root, stem), "claims": others}
-    file.write_text(json.dumps(kept, indent=1, sort_keys=True) + "\n", encoding="utf-8", newline="\n")
+    replace(file, json.dumps(kept, indent=1, sort_keys=True) + "\n")

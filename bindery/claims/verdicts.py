@@ -21,18 +21,7 @@ __all__ = ["Measurement", "Verdict", "decide"]
 
 @dataclass(frozen=True)
 class Measurement:
-    """What a page recorded for one claim.
-
-    Args:
-        id: The claim's id.
-        values: Each quantity's value with its interval.
-        control: The same of the broken variant; None where the claim has none.
-        n: How many independent units (seeds, trained models, trials) stand behind the values.
-        unit: What one unit is.
-        profile: ``"quick"`` or ``"paper"``.
-        seed: The seed of the page.
-        note: A remark, or the empty string.
-    """
+    """What a page recorded for one claim."""
 
     id: str
     values: Mapping[str, Estimate]
@@ -80,17 +69,7 @@ class Measurement:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What a measurement says of a claim.
-
-    Args:
-        word: One of the verdicts of ``bindery.claims.schema.VERDICTS``.
-        reasons: Why, one sentence each.
-        profile: The profile that was measured; empty where nothing was.
-        half: The verdict's word under half the tolerance; None where the criterion has none.
-        double: The verdict's word under double the tolerance; None where the criterion has none.
-        margin: How many half-widths of their intervals the quantities lie inside of their limits, at least.
-        measurement: What was measured, or None.
-    """
+    """What a measurement says of a claim."""
 
     word: str
     reasons: tuple[str, ...]

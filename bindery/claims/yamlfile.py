@@ -27,15 +27,7 @@ _TYPES = {
 
 @dataclass(frozen=True, order=True)
 class Problem:
-    """Something wrong with a record, and where it is.
-
-    Args:
-        file: The file, relative to the book's root.
-        line: The line, counted from 1.
-        id: The id of the claim or erratum; empty when the whole file is meant.
-        field: The field, dotted where fields are nested; empty when the whole record is meant.
-        message: What is wrong and what must be there instead.
-    """
+    """Something wrong with a record, and where it is."""
 
     file: str
     line: int
@@ -49,13 +41,7 @@ class Problem:
 
 
 class YamlFile:
-    """One YAML file, its data, and what is wrong with it.
-
-    Args:
-        root: The book's root; problems name the file relative to it.
-        path: The file.
-        schema: The JSON Schema that the file must follow.
-    """
+    """One YAML file, its data, and what is wrong with it."""
 
     def __init__(self, root: Path, path: Path, schema: Mapping[str, Any]) -> None:
         self.name = path.relative_to(root).as_posix()

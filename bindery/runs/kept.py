@@ -19,7 +19,17 @@ from bindery.runs import stored
 from bindery.runs.rowfile import RowFile, Scalar
 from bindery.runs.sweep import Grid, Row, sweep
 
-__all__ = ["PARTS", "REPLAY", "RUN", "disagreements", "finished", "forget", "kept_sweep", "unfinished"]
+__all__ = [
+    "PARTS",
+    "REPLAY",
+    "RUN",
+    "checkpoints",
+    "disagreements",
+    "finished",
+    "forget",
+    "kept_sweep",
+    "unfinished",
+]
 
 # Set for the kernel of a paper run: the page that it runs, and the digest of what its numbers depend on.
 RUN = "BOOK_RUN"
@@ -47,8 +57,26 @@ def forget(root: Path, stem: str) -> None:
         shutil.rmtree(folder)
 
 
+def _running(name: str) -> tuple[Path, str, str] | None:
+    """The book's root, the page that a paper run executes, and its code's digest; None away from one."""
+    if not name.replace("-", "_").isidentifier():
+        raise ValueError(f"name is {name!r}; it must be a word such as 'phase-diagram'")
+    root, running = find_root(), os.environ.get(RUN, "")
+    return (root, *running.split(" ")) if root and running else None  # type: ignore[return-value]
+
+
+def checkpoints(name: str) -> Path | None:
+    """Return the folder of a paper run's checkpoints, beside its rows; None away from a run."""
+    running = _running(name)
+    if running is None:
+        return None
+    folder = unfinished(*running) / name
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
 def kept_sweep(
-    fn: Callable[..., Mapping[str, Any]], grid: Grid, seeds: Sequence[int], *, name: str, n_jobs: int = 1
+    fn: Callable[..., Mapping[str, Any]], grid: Grid, seeds: Sequence[int], *, name: str, **how: Any
 ) -> list[Row]:
     """Run a sweep of a paper run: resumed from its rows, or in a replay compared with those stored.
 
@@ -56,16 +84,13 @@ def kept_sweep(
         ValueError: ``name`` is not a word.
         BookError: In a replay: no rows are stored, or the new ones do not agree with them.
     """
-    if not name.replace("-", "_").isidentifier():
-        raise ValueError(f"name is {name!r}; it must be a word such as 'phase-diagram'")
-    root, running = find_root(), os.environ.get(RUN, "")
-    if root is None or not running:
-        return sweep(fn, grid, seeds, n_jobs=n_jobs)
-    stem, _, code = running.partition(" ")
+    running = _running(name)
+    if running is None:
+        return sweep(fn, grid, seeds, **how)
     if not os.environ.get(REPLAY):
-        return sweep(fn, grid, seeds, n_jobs=n_jobs, store=unfinished(root, stem, code) / f"{name}.csv")
-    rows = _stored_rows(root, stem, name)
-    again = sweep(fn, grid, list(seeds)[:1], n_jobs=n_jobs)
+        return sweep(fn, grid, seeds, store=unfinished(*running) / f"{name}.csv", **how)
+    rows = _stored_rows(*running[:2], name)
+    again = sweep(fn, grid, list(seeds)[:1], **how)
     wrong = disagreements(rows, again)
     if wrong:
         raise BookError(f"{name} does not give the stored rows: {'; '.join(wrong[:5])}; run it anew")

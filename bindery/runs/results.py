@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from bindery.emit import CLAIM_MIME
 from bindery.figures import bundle
 from bindery.lint.bound import page_values
+from bindery.page.sources import sha256
 from bindery.root import BENCHMARKS, find_root, require_root
 from bindery.runs import stored
 from bindery.runs.kept import PARTS
@@ -49,7 +50,7 @@ def store(
     if not profiles and not values:
         raise ValueError("page holds no claim, figure or published value; there is nothing to store")
     files = {f"{stored.ROWS}/{name}.csv": content for name, content in (rows or {}).items()}
-    kept = {name: stored.digest(content) for name, content in files.items()}
+    kept = {name: sha256(content) for name, content in files.items()}
     described = []
     for figure in figures:
         data, content = figure.bundle.file()
@@ -63,7 +64,7 @@ def store(
                 "columns": list(figure.bundle.columns),
                 "caption": figure.caption,
                 "alt": figure.alt,
-                "files": {name: stored.digest(part) for name, part in own.items()},
+                "files": {name: sha256(part) for name, part in own.items()},
             }
         )
     verdicts = {f"{claim['id']}.verdict" for claim in claims}

@@ -62,13 +62,6 @@ class RowFile:
 
     The file is opened by ``with``; what a kill left of a last line is cut off then, and its row is not among
     ``rows``. The header is written with the first row, since only that tells what is measured.
-
-    Args:
-        path: The file; it need not be there.
-        keys: Names of the columns that identify a row.
-
-    Raises:
-        RowFileError: On entry: the file's header is that of another sweep, or a line is not a row.
     """
 
     def __init__(self, path: Path, keys: Sequence[str]) -> None:

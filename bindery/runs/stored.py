@@ -7,7 +7,6 @@ They are in ``results/<page>/``: ``paper.json``, the figures' files, and under `
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -17,10 +16,11 @@ from typing import Any
 import numpy as np
 
 from bindery.figures.encoding import decode_csv
-from bindery.root import BENCHMARKS, BookError
+from bindery.page.sources import sha256
+from bindery.root import BENCHMARKS, BookError, replace
 from bindery.runs.rowfile import from_text
 
-__all__ = ["FORMAT", "MANIFEST", "ROWS", "ResultsError", "Stored", "again", "digest", "read", "seal", "write"]
+__all__ = ["FORMAT", "MANIFEST", "ROWS", "ResultsError", "Stored", "again", "read", "seal", "write"]
 
 FORMAT = 1
 MANIFEST = "paper.json"
@@ -42,17 +42,7 @@ class ResultsError(BookError, ValueError):
 
 @dataclass(frozen=True)
 class Stored:
-    """The stored results of one chapter.
-
-    Args:
-        chapter: The chapter's stem.
-        claims: What was recorded for each claim.
-        published: Key to published value.
-        figures: Figure's name to its profile, seeds, columns, caption, alt text and files.
-        provenance: Commit, digests of the sources, parameters, versions, device, seconds, peak memory.
-        root: The root of the book that they are of.
-        files: Every file of theirs but the manifest, with its digest.
-    """
+    """The stored results of one chapter."""
 
     chapter: str
     claims: tuple[Mapping[str, Any], ...]
@@ -109,15 +99,10 @@ def again(stem: str) -> str:
     return "make bench" if stem == BENCHMARKS else f"make paper CHAPTER={stem}"
 
 
-def digest(content: bytes) -> str:
-    """Return the SHA-256 of some bytes."""
-    return hashlib.sha256(content).hexdigest()
-
-
 def seal(fields: Mapping[str, Any]) -> str:
     """Return the digest of a manifest: of everything in it but the digest itself, over canonical JSON."""
     rest = {key: value for key, value in fields.items() if key != "digest"}
-    return digest(json.dumps(rest, sort_keys=True, ensure_ascii=False, separators=(",", ":")).encode())
+    return sha256(json.dumps(rest, sort_keys=True, ensure_ascii=False, separators=(",", ":")).encode())
 
 
 def write(root: Path, stem: str, fields: Mapping[str, Any], files: Mapping[str, bytes]) -> Path:
@@ -131,12 +116,8 @@ def write(root: Path, stem: str, fields: Mapping[str, Any], files: Mapping[str, 
     folder = root / "results" / stem
     path = folder / MANIFEST
     listed = _listed(path)
-    folder.mkdir(parents=True, exist_ok=True)
     for name, content in {**files, path.name: manifest.encode()}.items():
-        (folder / name).parent.mkdir(exist_ok=True)
-        draft = folder / f"{name}.tmp"
-        draft.write_bytes(content)
-        draft.replace(folder / name)
+        replace(folder / name, content)
     for name in listed - set(files):
         (folder / name).unlink(missing_ok=True)
     return path
@@ -183,7 +164,7 @@ def read(root: Path, stem: str) -> Stored | None:
         part = folder / file
         if not part.is_file():
             raise ResultsError(f"results/{stem}/{file} is missing, which {name} lists; {remedy}")
-        if digest(part.read_bytes()) != expected:
+        if sha256(part.read_bytes()) != expected:
             raise ResultsError(
                 f"results/{stem}/{file} was edited or is of another run: it does not match the digest in "
                 f"{name}; {remedy}"

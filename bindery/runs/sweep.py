@@ -27,13 +27,7 @@ _PATIENCE = 10.0
 
 @dataclass(frozen=True)
 class Failure:
-    """A point of a sweep that raised.
-
-    Args:
-        point: The settings, with the seed.
-        error: The error in one line.
-        trace: Its traceback.
-    """
+    """A point of a sweep that raised."""
 
     point: Mapping[str, Any]
     error: str
@@ -45,12 +39,7 @@ class Failure:
 
 
 class SweepError(Exception):
-    """Some points of a sweep raised; all others were computed, and stored where there is a store.
-
-    Args:
-        failures: The points that raised.
-        rows: The rows of the others.
-    """
+    """Some points of a sweep raised; all others were computed, and stored where there is a store."""
 
     def __init__(self, failures: Sequence[Failure], rows: Sequence[Row]) -> None:
         self.failures = tuple(failures)

@@ -99,6 +99,28 @@ def swept(book):
     return book
 
 
+def test_checkpoints_are_kept_until_the_results_are_stored(book):
+    cell = """
+from bindery import Page
+page = Page(profile, seed)
+folder = page.checkpoints("decoder")
+page.value("epoch", int((folder / "epoch").read_text()) if (folder / "epoch").is_file() else 0)
+(folder / "epoch").write_text("7")
+"""
+    book.notebook("01_classical_cs", cell, "raise ValueError('killed')")
+    assert book.command("paper", "01").returncode == 1
+    book.notebook("01_classical_cs", cell, "raise ValueError('killed')", "#: prose changes no code")
+    assert book.command("paper", "01").returncode == 1
+    assert "killed" in book.command("paper", "01").stderr
+    (kept_file,) = (book.root / "results/rows.part").glob("*/decoder/epoch")
+    assert kept_file.read_text() == "7"
+    book.notebook("01_classical_cs", cell)
+    assert book.command("paper", "01").returncode == 0
+    # Other code, another folder; all go with the results.
+    assert stored(book)["published"] == {"epoch": 0}
+    assert not list((book.root / "results").glob("rows.part/*"))
+
+
 def calls(book):
     path = book.root / "book/calls"
     made = path.read_text().split("\n")[:-1]

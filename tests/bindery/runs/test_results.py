@@ -12,6 +12,7 @@ import pytest
 from bindery.emit import CLAIM_MIME, GLUE_PREFIX
 from bindery.figures.payload import BUNDLE_MIME, from_columns, from_images
 from bindery.page.dependencies import paper_dependencies
+from bindery.page.sources import sha256
 from bindery.runs import results, stored
 from bindery.runs.results import ResultsError
 
@@ -257,7 +258,7 @@ def test_good_results_and_none_have_no_problem(kept, root):
 
 def test_what_the_benchmarks_measured_is_of_no_chapter(toy):
     table = {"lasso.csv": b"method,seconds\nours,0.1\n"}
-    entry = {"name": "lasso", "files": {name: stored.digest(content) for name, content in table.items()}}
+    entry = {"name": "lasso", "files": {name: sha256(content) for name, content in table.items()}}
     fields = {"claims": [], "published": {}, "figures": [entry], "provenance": {"sources": {}}}
     path = stored.write(toy.root, "benchmarks", fields, table)
     assert results.problems(toy.root) == []
@@ -348,7 +349,7 @@ def test_a_stored_claim_that_its_record_has_outgrown_has_no_verdict(kept, root):
 def test_rows_are_part_of_what_is_stored(book):
     rows = {"phase": b"m,seed,error\n10,0,1.5\n"}
     results.store(page(), STEM, provenance(book.root), book.root, rows)
-    assert results.load(STEM, book.root).files["rows/phase.csv"] == stored.digest(rows["phase"])
+    assert results.load(STEM, book.root).files["rows/phase.csv"] == sha256(rows["phase"])
     assert results.problems(book.root) == []
     file = folder(book) / "rows/phase.csv"
     file.write_bytes(b"m,seed,error\n10,0,1.4\n")
