@@ -98,10 +98,10 @@ def _record_times(root: Path, outcomes: Iterable[Outcome], unit: float) -> None:
     done = {
         outcome.job.stem: run_times.RunTime(
             seconds=round(outcome.seconds, 1),
-            cpu_seconds=None if outcome.cpu_seconds is None else round(outcome.cpu_seconds, 1),
-            units=None if outcome.cpu_seconds is None else round(outcome.cpu_seconds / unit, 1),
+            cpu_seconds=round(outcome.cpu_seconds, 1),
+            units=round(outcome.cpu_seconds / unit, 1),
             change_me=_change_me(outcome.executed, unit),
-            peak_memory_mib=None if outcome.peak_bytes is None else round(outcome.peak_bytes / 2**20),
+            peak_memory_mib=round(outcome.peak_bytes / 2**20),
             machine=machine,
             versions=versions,
         )

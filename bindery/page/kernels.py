@@ -75,15 +75,15 @@ class Failure:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of a job: an executed notebook or a failure, and what its kernel took, if that is known."""
+    """What became of a job: an executed notebook or a failure, and what its kernel took."""
 
     job: Job
     source: NotebookNode
     executed: NotebookNode | None
     failure: Failure | None
     seconds: float = 0.0
-    cpu_seconds: float | None = None
-    peak_bytes: int | None = None
+    cpu_seconds: float = 0.0
+    peak_bytes: int = 0
 
 
 def run_all(
@@ -118,7 +118,7 @@ def _run(
     live: set[subprocess.Popen[str]],
 ) -> Outcome:
     with tempfile.TemporaryDirectory(prefix="book-") as scratch:
-        order, result = Path(scratch, "job.json"), Path(scratch, "outcome.json")
+        order, result, complaints = (Path(scratch, name) for name in ("job.json", "outcome.json", "stderr"))
         folder = job.root / "book"
         folder.mkdir(exist_ok=True)
         # An IPython profile of its own: start-up files of the machine's user must not reach the page.
@@ -132,26 +132,23 @@ def _run(
         order.write_text(json.dumps(wanted), encoding="utf-8")
         # The machinery that runs the book may be another than the package that the book's pages import.
         paths = [str(Path(__file__).parents[2]), os.environ.get("PYTHONPATH")]
-        process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "bindery.page.worker", str(order), str(result)],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths))},
-        )
-        with process, ThreadPoolExecutor(1) as side:
-            assert process.stdout is not None
-            assert process.stderr is not None
+        with complaints.open("w", encoding="utf-8") as errors:
+            process = subprocess.Popen(
+                [sys.executable, "-P", "-m", "bindery.page.worker", str(order), str(result)],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=errors,
+                text=True,
+                env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths))},
+            )
+        with process:
             live.add(process)
-            complaints = side.submit(process.stderr.read)
-            for _ in process.stdout:
+            for _ in process.stdout or ():
                 if on_cell is not None:
                     on_cell(job)
-            process.wait()
-            live.discard(process)
+        live.discard(process)
         if process.returncode or not result.is_file():
-            tail = complaints.result().strip().splitlines()[-12:]
+            tail = complaints.read_text(encoding="utf-8", errors="replace").strip().splitlines()[-12:]
             why = f"the process that ran it ended with status {process.returncode}"
             return Outcome(job, source, None, Failure(0, "", why, tuple(tail)))
         raw = json.loads(result.read_text(encoding="utf-8"))

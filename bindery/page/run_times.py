@@ -23,7 +23,7 @@ _PACKAGES = ("torch", "numpy", "scipy", "scikit-learn", "matplotlib")
 
 @dataclass(frozen=True)
 class RunTime:
-    """What one execution of a page took; ``None`` is what the system does not tell, or there is not.
+    """What one execution of a page took; ``None`` is what is not known, or there is not.
 
     ``units`` are those of ``bindery.page.units``, which other machines share; ``change_me`` is what the cell
     took that a reader is invited to change, in units.
@@ -51,8 +51,9 @@ def versions() -> dict[str, str]:
 
 def machine() -> str:
     """Return what this machine is, without its name: ``"Linux x86_64, AMD EPYC 7B13, 2 cores, 24 GiB"``."""
-    parts = [f"{platform.system()} {platform.machine()}", _processor(), f"{os.cpu_count()} cores", _memory()]
-    return ", ".join(part for part in parts if part)
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
+    parts = [f"{platform.system()} {platform.machine()}", _processor(), f"{os.cpu_count()} cores"]
+    return ", ".join(part for part in [*parts, f"{memory:.0f} GiB"] if part)
 
 
 def _processor() -> str:
@@ -61,14 +62,6 @@ def _processor() -> str:
     except OSError:
         return platform.processor()
     return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "")
-
-
-def _memory() -> str:
-    try:
-        total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    except (AttributeError, ValueError, OSError):
-        return ""
-    return f"{total / 2**30:.0f} GiB"
 
 
 def read(root: Path) -> dict[str, RunTime]:

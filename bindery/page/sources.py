@@ -33,14 +33,14 @@ class Sources:
         self.root = root
         self.notebook = cache(self._notebook)
         self.tree = cache(self._tree)
-        self.digest = cache(self._digest)
-        self.words = cache(self._words)
+        # Of a module: its code without comments and docstrings, and its string literals.
+        self.digest = cache(lambda module: code_digest([self.tree(module)]))
+        self.words = cache(lambda module: strings(self.tree(module)))
 
     def _notebook(self, stem: str) -> NotebookNode:
         return notebooks.read(notebooks.notebook_path(self.root, stem))
 
     def _tree(self, module: str) -> ast.Module:
-        """Return the syntax tree of a module."""
         file = self.path(module)
         if file is None:
             raise BookError(f"there is no module {module}")
@@ -48,14 +48,6 @@ class Sources:
             return ast.parse(file.read_bytes())
         except SyntaxError as error:
             raise BookError(f"{file.relative_to(self.root)}, line {error.lineno}: {error.msg}") from None
-
-    def _digest(self, module: str) -> str:
-        """Return the digest of what a module's code says, without comments and docstrings."""
-        return code_digest([self.tree(module)])
-
-    def _words(self, module: str) -> set[str]:
-        """Return the string literals of a module."""
-        return strings(self.tree(module))
 
     def path(self, module: str) -> Path | None:
         """Return the file of a module of the book, by its dotted name."""
@@ -71,12 +63,10 @@ class Sources:
             module = waiting.pop()
             if module not in seen:
                 seen.add(module)
-                here = module if self._is_package(module) else module.rpartition(".")[0]
+                is_package = self.root.joinpath(*module.split(".")).is_dir()
+                here = module if is_package else module.rpartition(".")[0]
                 waiting.extend(self._loaded(self.tree(module), here, package))
         return sorted(seen)
-
-    def _is_package(self, module: str) -> bool:
-        return (self.root.joinpath(*module.split(".")) / "__init__.py").is_file()
 
     def _loaded(self, tree: ast.AST, here: str, package: str) -> Iterator[str]:
         """Yield the modules that a tree's imports load: each package on the way, too."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import resource
 import sys
 import time
 from pathlib import Path
@@ -41,11 +42,14 @@ def main(job_file: str, outcome_file: str) -> int:
     os.environ.update(variables)
     begun = time.perf_counter()
     executed, failure = _execute(nbformat.v4.reads(job["notebook"]), job["parameters"], job["folder"])
+    # Of the process that this one waited for: the kernel.
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
     outcome = {
         "notebook": nbformat.v4.writes(executed) if executed is not None else None,
         "failure": failure,
         "seconds": time.perf_counter() - begun,
-        **_kernel_usage(),
+        "cpu_seconds": usage.ru_utime + usage.ru_stime,
+        "peak_bytes": usage.ru_maxrss * _RSS_UNIT,
     }
     Path(outcome_file).write_text(json.dumps(outcome), encoding="utf-8")
     return 0
@@ -88,16 +92,6 @@ def _failure(notebook: Any, index: int, error: str, traceback: list[str]) -> dic
     position = index - (parameters is not None and index > parameters)
     lines = [line for line in notebook.cells[position].source.splitlines() if line.strip()]
     return {"cell": position + 1, "line": "".join(lines[:1]), "error": error, "traceback": traceback}
-
-
-def _kernel_usage() -> dict[str, float | None]:
-    """Return processor seconds and peak memory of the processes that this one waited for: the kernel."""
-    try:
-        import resource
-    except ImportError:
-        return {"cpu_seconds": None, "peak_bytes": None}
-    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return {"cpu_seconds": usage.ru_utime + usage.ru_stime, "peak_bytes": usage.ru_maxrss * _RSS_UNIT}
 
 
 if __name__ == "__main__":
