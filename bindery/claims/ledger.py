@@ -42,8 +42,8 @@ def collect(root: Path) -> Ledger:
 def problems(root: Path) -> list[str]:
     """Return everything that keeps the ledger from being the one that was accepted, one sentence each.
 
-    A record or list that is not sound; a page that records what it should not; a claim of a chapter that its
-    page does not settle; a void verdict; a verdict that is not the accepted one.
+    A record or list that is not sound; a page that records what it should not; a void verdict; a verdict
+    that is not the accepted one, as that of a claim which its page does not record any more.
     """
     records = read(root)
     recorded = _recorded(root, records)
@@ -51,16 +51,14 @@ def problems(root: Path) -> list[str]:
     for quick, paper in recorded.values():
         found += [problem for part in (quick, paper) if part is not None for problem in part.problems]
     for entry in _settle(records, recorded, {}, {}).entries:
-        found += _entry_problems(entry, recorded[entry.record.chapter][0])
+        found += _entry_problems(entry)
     return found
 
 
-def _entry_problems(entry: Entry, page: Recorded | None) -> list[str]:
+def _entry_problems(entry: Entry) -> list[str]:
     claim, word = entry.record, entry.deciding.word
     place = f"{claim.file}:{claim.line}: {claim.id}"
     found = []
-    if page is not None and claim.testable and entry.quick is None and entry.paper is None:
-        found.append(f"{place}: is a claim of {claim.chapter}, but {page.where} does not record it")
     for verdict in (entry.quick, entry.paper):
         if verdict is not None and verdict.word == "void":
             why = "; ".join(verdict.reasons)

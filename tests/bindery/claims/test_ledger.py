@@ -125,7 +125,7 @@ def test_a_changed_criterion_turns_the_verdict_too(book):
         (["text"], "records None, which has no sound record"),
         (
             [recorded("toy-slop")],
-            f"toy-slope: is a claim of {CHAPTER}, but book/{CHAPTER}.ipynb does not record it",
+            "toy-slope: its verdict was accepted as 'reproduced' and is now 'not run'",
         ),
     ],
 )
