@@ -1,7 +1,5 @@
 """The commands of the book: ``python -m bindery <command>``."""
 
-from __future__ import annotations
-
 import argparse
 import importlib
 import sys

@@ -1,7 +1,5 @@
 """Where the book is, the folder that everything else is relative to, and how its files are replaced."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 __all__ = ["BENCHMARKS", "PACKAGE", "BookError", "find_root", "replace", "require_root"]

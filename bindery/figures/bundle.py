@@ -1,7 +1,5 @@
 """The figures of an executed page: read, checked, and written out as files that a reader can download."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 from collections.abc import Iterator, Mapping

@@ -3,8 +3,6 @@
 Both carry no date and no more digits than a reader can see, so that the same figure gives the same bytes.
 """
 
-from __future__ import annotations
-
 import base64
 import csv
 import io

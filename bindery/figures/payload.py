@@ -1,13 +1,11 @@
 """A figure's bundle: the numbers that it was drawn from, in the page beside its picture."""
 
-from __future__ import annotations
-
 import base64
 import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
@@ -47,7 +45,7 @@ class Bundle:
         return json.dumps(fields, sort_keys=True, ensure_ascii=False)
 
     @classmethod
-    def from_json(cls, text: str) -> Bundle:
+    def from_json(cls, text: str) -> Self:
         """Read a bundle back."""
         try:
             raw = json.loads(text)

@@ -1,7 +1,5 @@
 """A figure as an SVG whose bytes depend on nothing but the figure."""
 
-from __future__ import annotations
-
 import io
 import math
 import re

@@ -1,7 +1,5 @@
 """Values that prose takes from executed pages: they must be there, and what is published must be used."""
 
-from __future__ import annotations
-
 import ast
 import json
 import re

@@ -1,7 +1,5 @@
 """The quick check of everything that can be checked without executing or rendering a page."""
 
-from __future__ import annotations
-
 import argparse
 import importlib
 import subprocess
@@ -59,6 +57,7 @@ CHECKS: dict[str, Check] = {
     "stored results": _module("runs.results"),
     "environment files": _module("lint.environment"),
     "calls that a processor decides": _module("lint.vendor"),
+    "lessons": _module("lint.lesson"),
 }
 
 

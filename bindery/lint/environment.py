@@ -1,7 +1,5 @@
 """Whether the files that name packages agree with one another, and with what is installed."""
 
-from __future__ import annotations
-
 import sys
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping

@@ -7,8 +7,6 @@ with a reason, in ``notebooks/allowed_literals.yml``::
       "20 dB": the signal-to-noise ratio that the experiment sets
 """
 
-from __future__ import annotations
-
 import json
 import re
 from collections.abc import Iterator, Mapping

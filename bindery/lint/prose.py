@@ -1,7 +1,5 @@
 """What a MyST Markdown text says to its reader: prose, mathematics, alt texts, bound values."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass

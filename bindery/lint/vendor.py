@@ -1,7 +1,5 @@
 """Calls whose answer is the processor's, or chance, whatever variables are set: pages avoid them."""
 
-from __future__ import annotations
-
 import ast
 from collections.abc import Iterator
 from pathlib import Path

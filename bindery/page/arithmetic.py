@@ -5,8 +5,6 @@ the same on every x86-64 processor with AVX2, and pages made there are the same 
 holds is not believed but measured: ``fingerprint`` digests what the libraries compute from fixed inputs.
 """
 
-from __future__ import annotations
-
 import argparse
 import json
 import os

@@ -5,8 +5,6 @@ its interval: less than what the seeds leave open, and more than rounding makes 
 figure and the coordinates of its picture agree to what a reader could see.
 """
 
-from __future__ import annotations
-
 import json
 import math
 import re

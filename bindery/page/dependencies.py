@@ -1,7 +1,5 @@
 """What a page depends on: read from the code, never listed by hand, and nothing is imported for it."""
 
-from __future__ import annotations
-
 import ast
 import json
 from collections.abc import Iterator, Mapping

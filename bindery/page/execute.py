@@ -1,7 +1,5 @@
 """Executing notebooks into pages: what is stale, in parallel, with the same bytes every time."""
 
-from __future__ import annotations
-
 import argparse
 import os
 import sys

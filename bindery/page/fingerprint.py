@@ -5,8 +5,6 @@ have. The shapes are those at which libraries change from one inner loop to anot
 chapters.
 """
 
-from __future__ import annotations
-
 import hashlib
 import io
 import json

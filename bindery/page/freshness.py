@@ -1,7 +1,5 @@
 """Which pages are stale, and what made them so."""
 
-from __future__ import annotations
-
 import argparse
 import json
 from collections.abc import Mapping

@@ -1,7 +1,5 @@
 """Running notebooks, each in a process of its own, several at once, all in the same environment."""
 
-from __future__ import annotations
-
 import importlib.util
 import json
 import os

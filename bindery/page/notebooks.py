@@ -1,7 +1,5 @@
 """Notebooks and pages as files: their names, reading and writing."""
 
-from __future__ import annotations
-
 import argparse
 import ast
 import json

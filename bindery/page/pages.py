@@ -1,7 +1,5 @@
 """Making a page of a notebook and its outputs, with the same bytes every time."""
 
-from __future__ import annotations
-
 import copy
 import json
 from collections.abc import Iterator, Mapping, Sequence

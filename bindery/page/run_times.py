@@ -3,8 +3,6 @@
 A page has the same bytes whenever it is executed, so none of this stands in it, and no digest covers it.
 """
 
-from __future__ import annotations
-
 import json
 import os
 import platform

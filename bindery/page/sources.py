@@ -1,7 +1,5 @@
 """The book's code, notebooks and claims, read from their files; nothing of the book is imported."""
 
-from __future__ import annotations
-
 import ast
 import hashlib
 import json

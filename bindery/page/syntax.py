@@ -1,7 +1,5 @@
 """What Python code says, apart from how it is written: its digest and its imports, from the syntax tree."""
 
-from __future__ import annotations
-
 import ast
 import hashlib
 import re

@@ -5,8 +5,6 @@ seconds over those of this loop, in the same environment and beside the same loa
 of the machine that the first pages were made on.
 """
 
-from __future__ import annotations
-
 import os
 import subprocess
 import sys

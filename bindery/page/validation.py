@@ -6,8 +6,6 @@ is not the pages' (``bindery.page.arithmetic``), values, tables and pictures are
 ``bindery.page.compare``.
 """
 
-from __future__ import annotations
-
 import os
 from collections.abc import Mapping, Sequence
 from types import SimpleNamespace

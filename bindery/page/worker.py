@@ -4,8 +4,6 @@ The process exists so that a notebook that runs out of memory takes no other wit
 the environment that the book prescribes, and so that the kernel's memory and processor time can be read.
 """
 
-from __future__ import annotations
-
 import json
 import os
 import re

@@ -1,13 +1,12 @@
 """Mixed markup for directives: HTML of our own around text that may hold formulas and code."""
 
-from __future__ import annotations
-
 __all__ = ["BookDirective", "Fragment", "Markup", "element", "nothing", "relative"]
 
 import html
 import re
 from functools import cache
 from pathlib import Path
+from typing import Self
 
 from docutils import nodes
 from sphinx.util.docutils import SphinxDirective
@@ -76,30 +75,30 @@ class Markup:
         self._directive = directive
         self._nodes: list[nodes.Node] = []
 
-    def open(self, tag: str, **attributes: str | None) -> Markup:
+    def open(self, tag: str, **attributes: str | None) -> Self:
         """Add an opening tag."""
         return self.html(element(tag, **attributes))
 
-    def close(self, *tags: str) -> Markup:
+    def close(self, *tags: str) -> Self:
         """Add closing tags."""
         return self.html("".join(f"</{tag}>" for tag in tags))
 
-    def html(self, text: str) -> Markup:
+    def html(self, text: str) -> Self:
         """Add HTML as it stands."""
         self._nodes.append(nodes.raw("", text, format="html"))
         return self
 
-    def plain(self, text: str) -> Markup:
+    def plain(self, text: str) -> Self:
         """Add text as it stands, without markup."""
         self._nodes.append(nodes.Text(text))
         return self
 
-    def text(self, text: str) -> Markup:
+    def text(self, text: str) -> Self:
         """Add a line of the page's own markup."""
         self._nodes.extend(self._directive.inline(text))
         return self
 
-    def tag(self, tag: str, text: str, *, markup: bool = False, **attributes: str | None) -> Markup:
+    def tag(self, tag: str, text: str, *, markup: bool = False, **attributes: str | None) -> Self:
         """Add an element that holds text, read as markup or as it stands."""
         self.open(tag, **attributes)
         return (self.text(text) if markup else self.plain(text)).close(tag)

@@ -1,7 +1,5 @@
 """What becomes of each page in a build: how it is read, numbered, linked, described."""
 
-from __future__ import annotations
-
 __all__ = [
     "RESOLVE_THEME",
     "add_links",

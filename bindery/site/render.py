@@ -1,7 +1,5 @@
 """The command ``render``: make the site from the pages, or find that it is up to date."""
 
-from __future__ import annotations
-
 __all__ = ["Site", "input_digest", "render"]
 
 import argparse
