@@ -158,12 +158,12 @@ def _walk(
 
 
 @cache
-def _asks_for(name: str) -> tuple[Requirement, ...]:
+def _asks_for(name: str) -> list[Requirement]:
     """Return what an installed package asks for; nothing for one that is not installed."""
     try:
-        return tuple(Requirement(text) for text in metadata.requires(name) or [])
+        return [*map(Requirement, metadata.requires(name) or [])]
     except metadata.PackageNotFoundError:
-        return ()
+        return []
 
 
 @cache

@@ -15,12 +15,16 @@ from typing import Any
 
 import yaml
 
-from bindery.lint.bound import Bound
+from bindery.lint.bound import PageValues, page_values
 from bindery.lint.prose import Piece, pieces
 
 __all__ = ["ALLOWED", "math_numbers", "numbers", "problems"]
 
 ALLOWED = "notebooks/allowed_literals.yml"
+_ENDS = re.compile(r"-(?:low|high)$")
+# What a glue role names: `key`, `key:.2f`, or `01_page.ipynb::key:.2f` from another page.
+_REFERENCE = re.compile(r"(?:(?P<page>[^:]+)::)?(?P<key>[^:]+)(?::(?P<format>.*))?")
+_ZERO_WITH_SIGN = re.compile(r"-0(\.0*)?%?")
 
 # Numbers that are names: places in a source, versions, licences, identifiers.
 _PLACES = (
@@ -78,20 +82,13 @@ def numbers(text: str) -> list[str]:
 
     These are decimals, percentages, numbers with a unit or in scientific notation, "24 of 30", "24/30" and
     "3 ± 1". Plain integers are not, nor are numbers that are names: "Theorem 1.2", "Python 3.11", "1.0.4".
-
-    >>> numbers("By Theorem 1.2, 24 of 30 seeds reach 0.05 in 2 s with 100 measurements.")
-    ['24 of 30', '0.05', '2 s']
     """
     # A mark in place of a name keeps its neighbours apart.
     return [" ".join(found.split()) for found in _RESULTS.findall(_NAMES.sub("\N{MIDDLE DOT}", text))]
 
 
 def math_numbers(text: str) -> list[str]:
-    r"""Return the result-like numbers of a formula: decimals, percentages, numbers with a unit.
-
-    >>> math_numbers(r"m \ge \tfrac{1}{2} k \log(n/k) + 3.5")
-    ['3.5']
-    """
+    """Return the result-like numbers of a formula in TeX: decimals, percentages, numbers with a unit."""
     return [" ".join(found.split()) for found in _MATH.findall(text)]
 
 
@@ -104,11 +101,12 @@ def problems(root: Path) -> list[str]:
     """
     allowed, found = _allowed(root)
     needed: set[tuple[str, str]] = set()
-    bound = Bound(root / "book")
+    pages = {path.name: page_values(path) for path in sorted((root / "book").glob("*.ipynb"))}
+    used: set[tuple[str, str]] = set()
     for file, place, page, piece in _everything(root):
         where = f"{file} {place}"
         if piece.kind == "glue":
-            problem = bound.problem(piece.text, page)
+            problem = _reference(piece.text, page, pages, used)
             found += [f"{where}: {problem}"] if problem else []
             continue
         search = math_numbers if piece.kind == "math" else numbers
@@ -124,7 +122,39 @@ def problems(root: Path) -> list[str]:
                 )
     unneeded = sorted(allowed - needed)
     found += [f"{ALLOWED}: {file}: {literal!r} is not in its prose" for file, literal in unneeded]
-    return found + bound.unused()
+    # The ends of a value's interval say how well it is known, also where the prose has no room for them.
+    found += [
+        f"book/{name}: publishes {key!r}, which no prose uses"
+        for name, values in pages.items()
+        for key in sorted(values.own)
+        if not {(name, key), (name, _ENDS.sub("", key))} & used
+    ]
+    return found
+
+
+def _reference(
+    text: str, page: str, pages: Mapping[str, PageValues], used: set[tuple[str, str]]
+) -> str | None:
+    """Return what is wrong with the content of a glue role on a page, and note what it uses."""
+    reference = _REFERENCE.fullmatch(text.strip())
+    if reference is None:
+        return f"{text!r} is not a reference to a value; it must be key:format or page.ipynb::key:format"
+    target, key, form = reference["page"] or page, reference["key"], reference["format"] or ""
+    if not target.endswith(".ipynb"):
+        return f"{text!r} must name the page that publishes the value, as in 01_page.ipynb::key:format"
+    if target not in pages:
+        return f"{text!r} is taken from book/{target}, which does not exist: make execute writes it"
+    if key not in pages[target].values:
+        return f"{text!r} is taken from book/{target}, which publishes no {key!r}"
+    used.add((target, key))
+    value = pages[target].values[key]
+    try:
+        written = format(value, form)
+    except ValueError:
+        return f"{text!r} has the format {form!r}, which does not fit the value {value!r}"
+    if _ZERO_WITH_SIGN.fullmatch(written):
+        return f"{text!r} is written {written!r}; put a z before the format's point: it drops the sign"
+    return None
 
 
 def _everything(root: Path) -> Iterator[tuple[str, str, str, Piece]]:

@@ -53,11 +53,7 @@ def _address(data: dict[str, Any]) -> str | None:
 
 
 def plain(data: dict[str, Any]) -> str:
-    """Write the content of CITATION.cff as one sentence.
-
-    >>> plain({"title": "A Book", "authors": [{"name": "The contributors"}], "version": "1.0"})
-    'The contributors. A Book. Version 1.0.'
-    """
+    """Write the content of CITATION.cff as one sentence."""
     authors = " and ".join(_author(person) for person in data["authors"])
     year = _year(data)
     parts = [f"{authors} ({year})" if year else authors, data["title"]]

@@ -107,11 +107,7 @@ def add_links(app: Sphinx, doctree: nodes.document) -> None:
 
 
 def of_file(page: str, number: tuple[int, ...]) -> tuple[int, ...]:
-    """Return a section's or figure's number with the number of the page's file in the first place.
-
-    >>> of_file("book/06_gsl_reconstruction", (2, 3)), of_file("book/06_gsl_reconstruction", ())
-    ((6, 3), ())
-    """
+    """Return a section's or figure's number with the number of the page's file in the first place."""
     chapter = _CHAPTER.fullmatch(page)
     return number if chapter is None or not number else (chapter_number(chapter[1]), *number[1:])
 

@@ -1,6 +1,6 @@
 """The command ``render``: make the site from the pages, or find that it is up to date."""
 
-__all__ = ["Site", "input_digest", "render"]
+__all__ = ["FIGURES", "OUTPUT", "Site", "input_digest", "render"]
 
 import argparse
 import fcntl
@@ -17,9 +17,10 @@ from pathlib import Path
 from bindery.claims import ledger
 from bindery.figures import bundle
 from bindery.root import PACKAGE, BookError, require_root
-from bindery.site import OUTPUT
 from bindery.site.repository import find_address
 
+# Where the site is, from the book's root.
+OUTPUT = Path("_build") / "html"
 STAGE = Path("_build") / "stage"
 FIGURES = Path("book") / "_figures"
 STAMP = ".inputs.sha256"

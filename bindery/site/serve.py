@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from bindery.root import BookError, require_root
-from bindery.site import OUTPUT
+from bindery.site.render import OUTPUT
 
 TEXT = {".html", ".css", ".js", ".json", ".svg", ".csv", ".ipynb", ".md", ".txt"}
 
