@@ -15,7 +15,7 @@ from bindery.root import PACKAGE
 from bindery.site.markup import BookDirective, Markup, element
 
 # Of the machinery, what a page's author calls: the rest is for those who work on the book.
-FOR_PAGES = ("author", "figures", "record", "claims.intervals", "runs.results", "runs.sweep")
+FOR_PAGES = ("author", "claims.intervals", "figures")
 # What the rooms of the science share, and no reader calls.
 NOT_FOR_READERS = ("common",)
 
