@@ -9,6 +9,7 @@ import nbformat
 import pytest
 from nbclient import NotebookClient
 
+from bindery.claims.recorded import EVIDENCE
 from bindery.page import freshness, notebooks, run_times
 from bindery.page.dependencies import combined, page_dependencies
 from bindery.page.pages import INJECTED_ID, differences
@@ -105,8 +106,10 @@ def test_the_last_executions_kept_to_their_budgets(notebook, stem):
     times = run_times.read(ROOT)
     assert sum(run.units for run in times.values()) <= MOST_UNITS
     assert times[stem].peak_memory_mib <= MOST_MIB
-    change_me(notebook)
-    assert times[stem].change_me <= MOST_CHANGE_ME
+    # Evidence is for someone who doubts; what a reader changes is in the lesson.
+    if not stem.endswith(EVIDENCE):
+        change_me(notebook)
+        assert times[stem].change_me <= MOST_CHANGE_ME
 
 
 def change_me(page):
