@@ -1,6 +1,8 @@
+import argparse
 import io
 import json
 import os
+from collections import Counter
 
 import pytest
 
@@ -223,6 +225,20 @@ def test_on_a_terminal_a_bar_counts_the_cells(monkeypatch):
     assert "01_noisy executed in 1.3 s\n" in shown
 
 
+def test_a_notebook_is_read_once_for_one_execution(toy, monkeypatch):
+    toy.notebook("01_a", "x = 1")
+    read, reading, given = Counter(), notebooks.read, []
+    monkeypatch.setattr(notebooks, "read", lambda path: read.update([path.name]) or reading(path))
+    monkeypatch.setattr(execute, "run_all", lambda jobs, *_, **__: (job for job in jobs if given.append(job)))
+    monkeypatch.setenv("BOOK_UNIT", "1")
+    monkeypatch.chdir(toy.root)
+    parser = argparse.ArgumentParser()
+    execute.add_arguments(parser)
+    assert execute.run(parser.parse_args([])) == 0
+    assert read == {"01_a.ipynb": 1}
+    assert given[0].source.cells[-1].source == "x = 1"
+
+
 def test_a_module_that_cannot_be_read_stops_before_any_kernel(book):
     book.module("metrics", "def (")
     with pytest.raises(BookError, match=r"gsl_utils.metrics\.py, line 1"):
@@ -230,8 +246,6 @@ def test_a_module_that_cannot_be_read_stops_before_any_kernel(book):
 
 
 def test_the_default_is_one_worker_for_each_processor(capsys):
-    import argparse
-
     parser = argparse.ArgumentParser()
     execute.add_arguments(parser)
     assert parser.parse_args([]).workers == os.cpu_count()
