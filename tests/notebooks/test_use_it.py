@@ -223,7 +223,7 @@ def spoken(capsys: pytest.CaptureFixture[str]) -> str:
     return re.sub(r"""^(\S+ = )(["'])(.*)\2$""", r"\1\3", capsys.readouterr().out, flags=re.MULTILINE)
 
 
-def test_the_page_on_speed_executes_and_says_so_where_nothing_is_stored(monkeypatch, capsys):
+def test_the_page_on_speed_executes_and_says_so_where_nothing_is_stored(double, monkeypatch, capsys):
     executed(monkeypatch, None)
     said = spoken(capsys)
     assert "bench-state = No benchmark is stored" in said
@@ -231,7 +231,7 @@ def test_the_page_on_speed_executes_and_says_so_where_nothing_is_stored(monkeypa
     assert "nothing is stored" in said
 
 
-def test_the_page_on_speed_says_what_is_stored(monkeypatch, capsys, measured):
+def test_the_page_on_speed_says_what_is_stored(double, monkeypatch, capsys, measured):
     table = executed(monkeypatch, measured)["table"]
     said = spoken(capsys)
     assert "nothing is stored" not in said
