@@ -38,14 +38,9 @@ def pieces(support: Tensor, m: int) -> tuple[Tensor, ...]:
 
 
 class NormalEquations:
-    """The systems ``C C' w = right`` for the columns C of each signal's support, factorised once.
+    """The systems ``C C' w = right`` for the columns C of each support, as ``gather_columns`` gives them.
 
-    ``dependent`` says which signals have linearly dependent columns; for them ``solve`` gives the solution of
-    least norm.
-
-    Args:
-        columns: The columns as rows ``(N, p, m)``, zero where padded.
-        real: Which of them are not padding, ``(N, p)``.
+    For signals with ``dependent`` columns ``solve`` gives the solution of least norm.
     """
 
     def __init__(self, columns: Tensor, real: Tensor) -> None:

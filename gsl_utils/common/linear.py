@@ -133,20 +133,13 @@ class System:
 
     What a solver computes from ``A`` and ``y`` neither overflows nor vanishes when it is squared, and is bit
     by bit the same for inputs that differ by a power of two. ``recovery`` takes it back to the user's units.
-
-    Attributes:
-        A: ``(m, n)`` when shared or ``(N, m, n)``: the largest entry, or that of each column, is in [1/2, 1).
-        y: ``(N, m)``: the largest entry of every signal is in [1/2, 1).
-        batch: The shape of the batch, of N signals.
-        A_power: What A was divided by, as an exponent, with the shape of x's rows: ``(1 or N, 1 or n)``.
-        y_power: The same for y, ``(N, 1)``.
     """
 
-    A: Tensor
-    y: Tensor
-    batch: torch.Size
-    A_power: Tensor
-    y_power: Tensor
+    A: Tensor  # (m, n) when shared or (N, m, n): the largest entry, or that of each column, is in [1/2, 1)
+    y: Tensor  # (N, m): the largest entry of every signal is in [1/2, 1)
+    batch: torch.Size  # of N signals
+    A_power: Tensor  # what A was divided by, as an exponent, with the shape of x's rows: (1 or N, 1 or n)
+    y_power: Tensor  # the same for y, (N, 1)
 
     @classmethod
     def of(cls, A: Tensor, y: Tensor, *, by_column: bool = False) -> System:

@@ -33,6 +33,7 @@ class ByHand(ABC):
 
 def is_as_written(G: object, kind: type[nn.Module]) -> bool:
     """Whether a call of G does what ``kind`` says: no subclass, no forward of its own, no hooks inside."""
-    if type(G) is not kind or "forward" in vars(G):
+    if type(G) is not kind:
         return False
-    return not any(part._forward_hooks or part._forward_pre_hooks for part in G.modules())
+    parts = list(G.modules())
+    return not any("forward" in vars(one) or one._forward_hooks or one._forward_pre_hooks for one in parts)

@@ -23,12 +23,7 @@ _through_tanh = torch.ops.aten.tanh_backward
 
 
 class ConstantFlow(ByHand):
-    """Affine couplings that alternate the halves, first the one after the first ``dim // 2`` entries.
-
-    Args:
-        dim: The length of a vector.
-        conditioners: The weights of each coupling as they are now; gradients never reach them.
-    """
+    """Affine couplings that alternate the halves, with the weights of now, which gradients never reach."""
 
     def __init__(self, dim: int, conditioners: Sequence[Weights]) -> None:
         self.dim = self.latent_dim = dim

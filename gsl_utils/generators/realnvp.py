@@ -11,10 +11,10 @@ from torch import Tensor, nn
 
 from gsl_utils.common import checks
 from gsl_utils.common.generator_checks import fed
-from gsl_utils.generators.by_hand import is_as_written
+from gsl_utils.generators.by_hand import ByHand, is_as_written
 from gsl_utils.generators.couplings import ConstantFlow
 
-__all__ = ["RealNVP"]
+__all__ = ["RealNVP", "constant_flow"]
 
 
 class RealNVP(nn.Module):
@@ -114,22 +114,6 @@ class RealNVP(nn.Module):
             halves = (kept, changed) if first else (changed, kept)
         return torch.cat(halves, dim=-1), log_det
 
-    def _constant(self) -> ConstantFlow | None:
-        """The same flow with the weights of now, for descents in z; None where a user has changed its layers.
-
-        What computes something else, or keeps its weights elsewhere, is left to automatic differentiation.
-        """
-        shape = [nn.Linear, nn.Tanh, nn.Linear]
-        if not is_as_written(self, RealNVP) or any(
-            [type(layer) for layer in conditioner.children()] != shape for conditioner in self.conditioners
-        ):
-            return None
-        weights = []
-        for conditioner in self.conditioners:
-            w1, b1, w2, b2 = conditioner.parameters()
-            weights.append((w1, b1, w2, b2))
-        return ConstantFlow(self.dim, weights)
-
     def _reads_first(self) -> Iterator[bool]:
         """Whether each coupling reads the first half."""
         return (i % 2 == 0 for i in range(self.n_coupling))
@@ -137,6 +121,23 @@ class RealNVP(nn.Module):
     def _halves(self, name: str, v: Tensor) -> tuple[Tensor, ...]:
         v = fed(name, v, self.dim, next(self.parameters()))
         return v.split((self.dim // 2, self.dim - self.dim // 2), dim=-1)
+
+
+def constant_flow(flow: RealNVP) -> ByHand | None:
+    """The same flow with the weights of now, for descents in z; None where a user has changed its layers.
+
+    What computes something else, or keeps its weights elsewhere, is left to automatic differentiation.
+    """
+    shape = [nn.Linear, nn.Tanh, nn.Linear]
+    if not is_as_written(flow, RealNVP) or any(
+        [type(layer) for layer in conditioner.children()] != shape for conditioner in flow.conditioners
+    ):
+        return None
+    weights = []
+    for conditioner in flow.conditioners:
+        w1, b1, w2, b2 = conditioner.parameters()
+        weights.append((w1, b1, w2, b2))
+    return ConstantFlow(flow.dim, weights)
 
 
 def _linear(

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from gsl_utils.common import checks
 from gsl_utils.common.generator_checks import Trusted, fed
 from gsl_utils.generators.by_hand import ByHand, is_as_written
-from gsl_utils.generators.realnvp import RealNVP
+from gsl_utils.generators.realnvp import RealNVP, constant_flow
 
 __all__ = ["Synthesis", "constant"]
 
@@ -25,7 +25,7 @@ def constant(G: Generator) -> Generator:
     if isinstance(G, ByHand | Trusted):
         return G
     if isinstance(G, RealNVP):
-        return G._constant() or Trusted(G)
+        return constant_flow(G) or Trusted(G)
     if isinstance(G, Synthesis) and is_as_written(G, Synthesis):
         faster = constant(G.G)
         if isinstance(faster, ByHand):

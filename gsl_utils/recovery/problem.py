@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from gsl_utils.common import checks
+from gsl_utils.common import checks, linear
 from gsl_utils.common.generator_checks import check_generator
 from gsl_utils.common.jacobian import Generator, Tangents
 from gsl_utils.common.linear import exponent, flatten, scaled
@@ -61,6 +61,11 @@ class Given:
                 A = scaled(A, -power.unsqueeze(-1))
             power = power.reshape(-1, 1).expand(len(y), 1).squeeze(-1)
             return cls(constant(G), A, within, power, batch)
+
+    def select(self, rows: Tensor) -> Given:
+        """The chosen signals, which make a batch of their own."""
+        A, y, power = linear.rows(self.A, rows), self.y[rows], self.power[rows]
+        return replace(self, A=A, y=y, power=power, batch=rows.shape)
 
     def problem(self, z: Tensor, restarts: int = 1, *, amplitude: bool = False, columns: bool) -> Problem:
         """The problems that start at ``z (P, k)``; ``columns``: whether Jacobians are wanted."""

@@ -13,6 +13,7 @@ from gsl_utils.common.linear import scaled, unit
 
 __all__ = ["mutual_coherence", "rip_constant", "rip_lower_bound"]
 
+_MOST = 200_000  # supports that are gone through
 _CHUNK = 4096
 
 
@@ -57,7 +58,7 @@ def mutual_coherence(A: Tensor) -> Tensor:
     return (columns.mT @ columns).abs().fill_diagonal_(0).amax().clamp(max=1)
 
 
-def rip_constant(A: Tensor, s: int, *, limit: int = 200_000) -> Tensor:
+def rip_constant(A: Tensor, s: int) -> Tensor:
     r"""The restricted isometry constant, exactly, by going through all supports.
 
     .. math:: \delta_s = \max_{|S| = s}\|A_S^\top A_S - I\|_2
@@ -65,15 +66,14 @@ def rip_constant(A: Tensor, s: int, *, limit: int = 200_000) -> Tensor:
     Args:
         A: The matrix ``(m, n)``.
         s: The sparsity, from 1 to ``n``.
-        limit: The most supports that may be gone through.
 
     Returns:
         A scalar tensor: for every s-sparse x,
         :math:`\bigl|\|Ax\|_2^2 - \|x\|_2^2\bigr| \le \delta_s\|x\|_2^2`, and no smaller number will do.
 
     Raises:
-        TypeError: ``A`` is not a tensor of floats, or an option is not an integer.
-        ValueError: ``s`` is out of range, there are more than ``limit`` supports, ``A`` is not one finite
+        TypeError: ``A`` is not a tensor of floats, or ``s`` is not an integer.
+        ValueError: ``s`` is out of range, there are more than 200,000 supports, ``A`` is not one finite
             matrix, or the constant is beyond the largest number.
 
     Source: Candès and Tao (2005), definition 1.1. Taught in chapter 1.
@@ -84,12 +84,11 @@ def rip_constant(A: Tensor, s: int, *, limit: int = 200_000) -> Tensor:
     A = _single_matrix(A)
     n = A.shape[1]
     s = checks.integer("s", s, 1, n, "the number of columns of A")
-    limit = checks.integer("limit", limit, 1)
     supports = math.comb(n, s)
-    if supports > limit:
+    if supports > _MOST:
         raise ValueError(
             f"s is {s}: there are {supports} supports of that size among {n} columns; it must have at "
-            f"most limit = {limit} of them: rip_lower_bound searches instead."
+            f"most {_MOST} of them: rip_lower_bound searches instead."
         )
     gram, power = _gram(*unit(A.detach(), (-2, -1)))
     worst = A.new_zeros(())

@@ -14,6 +14,8 @@ from gsl_utils.common.linear import scaled, square_root, unit, unit_difference
 
 __all__ = ["srec_constant", "srec_ratio"]
 
+_RATE = 0.05  # of Adam, at first; it falls to zero along a cosine
+
 
 def srec_ratio(A: Tensor, x1: Tensor, x2: Tensor) -> Tensor:
     r"""How much of the distance between two signals their measurements keep.
@@ -68,7 +70,6 @@ def srec_constant(
     k: int | None = None,
     pairs: int = 64,
     steps: int = 200,
-    lr: float = 0.05,
     radius: float | None = None,
     generator: torch.Generator | None = None,
 ) -> Tensor:
@@ -88,7 +89,6 @@ def srec_constant(
         k: The latent dimension; by default ``G.latent_dim``.
         pairs: How many pairs are minimised, at least 1.
         steps: How many steps of Adam; 0 leaves the pairs random.
-        lr: Adam's rate, positive; it falls to zero along a cosine.
         radius: Keep the latent vectors in the ball of this radius; by default they are free.
         generator: The source of randomness of the starts, which are N(0, I).
 
@@ -116,7 +116,6 @@ def srec_constant(
         raise ValueError("k is None and G has no latent_dim; one of them must say the latent dimension.")
     dimension = checks.integer("k", dimension, 1)
     pairs, steps = checks.integer("pairs", pairs, 1), checks.integer("steps", steps, 0)
-    lr = checks.real("lr", lr, above=0.0)
     radius = None if radius is None else checks.real("radius", radius, above=0.0)
     checks.random_source(generator)
     source = A.device if generator is None else generator.device
@@ -126,7 +125,7 @@ def srec_constant(
         x = checks.signals("G(z)", G(z))
     checks.linear_system("A", A, "G(z)", x, "columns")
     (A, power), G = unit(A, (-2, -1)), Trusted(G)
-    z, best = _descend(G, A, z, steps, lr, radius)
+    z, best = _descend(G, A, z, steps, radius)
     if bool(best.isnan()):
         raise _lost()
     middle = (z[:pairs] + z[pairs:]) / 2
@@ -146,7 +145,7 @@ def _into_ball(z: Tensor, radius: float | None) -> Tensor:
 
 
 def _descend(
-    G: Callable[[Tensor], Tensor], A: Tensor, z: Tensor, steps: int, lr: float, radius: float | None
+    G: Callable[[Tensor], Tensor], A: Tensor, z: Tensor, steps: int, radius: float | None
 ) -> tuple[Tensor, Tensor]:
     """Adam on all pairs at once; returns where they end and the smallest ratio met on the way."""
     first, second = torch.zeros_like(z), torch.zeros_like(z)
@@ -162,7 +161,7 @@ def _descend(
             break
         first = 0.9 * first + 0.1 * slope
         second = 0.999 * second + 0.001 * slope.square()
-        rate = lr * (1 + math.cos(math.pi * step / steps)) / 2
+        rate = _RATE * (1 + math.cos(math.pi * step / steps)) / 2
         deviation = square_root(second / (1 - 0.999 ** (step + 1)))
         z = _into_ball(z - rate * first / (1 - 0.9 ** (step + 1)) / (deviation + 1e-8), radius)
     return z, best

@@ -42,14 +42,7 @@ class Splitting:
         \operatorname{prox}(v) = v + B^\top W(b - Bv)
 
     with the proximal operator of the data term, for which W is diagonal: with the squared norms E of the rows
-    of B, :math:`W = (E + \lambda/t)^{-1}`. The threshold t sets the speed, not the solution.
-
-    Args:
-        B: ``(m, n)`` or ``(N, m, n)``, with orthogonal rows.
-        b: ``(N, m)``.
-        weight: The diagonal of W, ``(N, m)``.
-        threshold: t, ``(N, 1)``.
-        nonnegative: Whether z must be non-negative.
+    of B, :math:`W = (E + \lambda/t)^{-1}`. The threshold t ``(N, 1)`` sets the speed, not the solution.
     """
 
     def __init__(
@@ -94,13 +87,8 @@ class InteriorPoint:
     .. math:: Ax + D\nu = y,\qquad u_i(1 - A^\top\nu)_i = 0,\qquad v_i(1 + A^\top\nu)_i = 0,
         \qquad u, v, 1 \pm A^\top\nu \ge 0
 
-    where the diagonal matrix D is zero for basis pursuit and :math:`\lambda I` for LASSO.
-
-    Args:
-        A: ``(m, n)`` or ``(N, m, n)``.
-        y: ``(N, m)``.
-        ridge: The diagonal of D, ``(N, m)``; where a row of A is zero it must be positive.
-        nonnegative: Whether v is zero.
+    where the diagonal of D, the ``ridge (N, m)``, is zero for basis pursuit and lambda for LASSO; where a
+    row of A is zero it must be positive. For x that is ``nonnegative`` v is zero.
     """
 
     def __init__(self, A: Tensor, y: Tensor, ridge: Tensor, *, nonnegative: bool = False) -> None:

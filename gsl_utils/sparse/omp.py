@@ -77,13 +77,7 @@ def omp(A: Tensor, y: Tensor, k: int) -> Recovery:
 
 
 class _Pursuit:
-    """The signals still at work, each with an orthonormal basis of its columns, and what the others ended in.
-
-    Args:
-        unit: The matrices, with columns of norm 1 or 0.
-        y: The measurements ``(N, m)``.
-        k: The most columns.
-    """
+    """The signals still at work, each with an orthonormal basis of its columns, and where others ended."""
 
     def __init__(self, unit: Tensor, y: Tensor, k: int) -> None:
         count, n = len(y), unit.shape[-1]

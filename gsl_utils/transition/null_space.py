@@ -16,16 +16,11 @@ class NullSpace:
 
     Called with vectors ``(matrices, signals, n)``, and the number of rows ``(matrices, signals)`` that count
     for each, or ``None`` for all.
-
-    Args:
-        A: The matrices, ``(matrices, m, n)``.
-        basis: Orthonormal columns, ``(matrices, n, r)``.
-        of_null_space: Whether they span the null spaces; else they span the row spaces.
     """
 
     A: Tensor
-    basis: Tensor
-    of_null_space: bool
+    basis: Tensor  # orthonormal columns, (matrices, n, r)
+    of_null_space: bool  # else they span the row spaces
 
     @classmethod
     def onto_null_space(cls, A: Tensor) -> NullSpace:

@@ -106,15 +106,15 @@ def gsl_best(
     stages = _stages(without)
     checks.random_source(generator)
     given = Given.of(G, A, y, B)
-    model, batch = SparseModel.of(G, B, given), given.batch
+    model = SparseModel.of(G, B, given)
     count, m = model.y.shape
     p = B.shape[1]
     if sparsity is not None:
         sparsity = checks.integer("sparsity", sparsity, 1, min(m, p), "the smaller of m and p")
     if noise_std is not None:
         noise_std = noise_std.detach() if isinstance(noise_std, Tensor) else noise_std
-        noise_std = checks.per_signal("noise_std", noise_std, "y", y, batch, above=0.0).flatten()
-        noise_std = scaled(noise_std, -model.power)
+        noise_std = checks.per_signal("noise_std", noise_std, "y", y, given.batch, above=0.0).flatten()
+        noise_std = scaled(noise_std, -given.power)
         if sparsity is not None and "rescue" not in stages:
             raise ValueError(
                 "noise_std is given beside sparsity and without the rescue; supports of one size are "
@@ -141,7 +141,7 @@ def gsl_best(
             fit = replace(
                 fit, z=z, energy=model.residual(z).square().sum(-1), converged=fit.converged & ~given_up
             )
-        return model.recovery(replace(fit, n_iter=best.n_iter), fit.energy, batch)
+        return model.recovery(replace(fit, n_iter=best.n_iter), fit.energy)
 
 
 @dataclass(frozen=True, eq=False)
@@ -180,7 +180,7 @@ def _search(model: SparseModel, criterion: Criterion, z: Tensor, plan: Descent, 
     (count, p), m = z.shape, criterion.m
     shares, steps, lr, part = plan
     n_iter = torch.full((count,), steps * len(shares), dtype=torch.int64, device=z.device)
-    problem = model.problem(z)
+    problem = model.given.problem(z, columns=False)
     if "continuation" in stages:
         ruling = _ruling_weight(model, p)
         for share in shares:

@@ -19,12 +19,10 @@ __all__ = ["exhaustive_support"]
 
 _MOST = 10**5  # supports of one signal
 _ROWS = 4096  # supports that are fitted at once
-_TOL = 1e-6
+_STEPS, _TOL = 30, 1e-6  # of each fit
 
 
-def exhaustive_support(
-    G: Generator, B: Tensor, A: Tensor, y: Tensor, sparsity: int, *, steps: int = 30
-) -> Recovery:
+def exhaustive_support(G: Generator, B: Tensor, A: Tensor, y: Tensor, sparsity: int) -> Recovery:
     r"""The best latent vector with a given number of non-zeros, from a descent on every support.
 
     .. math:: \min_{\|z\|_0 \le K}\ \|y - A f(Bz)\|_2^2
@@ -38,7 +36,6 @@ def exhaustive_support(
         A: The matrix ``(m, n)``, or one per signal ``(..., m, n)``.
         y: The measurements ``(..., m)``, float32 or float64; A, B and G's weights share its dtype and device.
         sparsity: The number K of non-zeros.
-        steps: The most steps on each support.
 
     Returns:
         A recovery; ``objective`` is the squared residual, and ``n_iter`` and ``converged`` are those of the
@@ -56,10 +53,9 @@ def exhaustive_support(
     [1, 3]
     """
     given = Given.of(G, A, y, B)
-    model, batch = SparseModel.of(G, B, given), given.batch
+    model = SparseModel.of(G, B, given)
     p = B.shape[1]
     sparsity = checks.integer("sparsity", sparsity, 1, p, "the length of z")
-    steps = checks.integer("steps", steps, 1)
     if math.comb(p, sparsity) > _MOST:
         raise ValueError(
             f"sparsity is {sparsity}; there are {math.comb(p, sparsity)} supports of that size among {p} "
@@ -69,18 +65,20 @@ def exhaustive_support(
         supports = torch.tensor(list(combinations(range(p), sparsity)), device=y.device)
         masks = torch.zeros(len(supports), p, dtype=torch.bool, device=y.device).scatter(1, supports, True)
         everyone = torch.arange(len(model.y), device=y.device)
-        fits = [_best(model.select(row), masks, steps) for row in everyone.split(1)]
+        fits = [_best(model.select(row), masks) for row in everyone.split(1)]
         fit = Fit(*(torch.cat([getattr(one, field.name) for one in fits]) for field in fields(Fit)))
-        return model.recovery(fit, fit.energy, batch)
+        return model.recovery(fit, fit.energy)
 
 
-def _best(one: SparseModel, masks: Tensor, steps: int) -> Fit:
+def _best(one: SparseModel, masks: Tensor) -> Fit:
     """The best of all supports of the one signal of a model."""
-    one = replace(one, A=one.A.reshape(one.A.shape[-2:]))  # one matrix for all supports
+    A = one.given.A
+    # One matrix for all supports.
+    one = replace(one, given=replace(one.given, A=A.reshape(A.shape[-2:])))
     fits = []
     for some in masks.split(_ROWS):
         many = one.select(torch.zeros(len(some), dtype=torch.int64, device=some.device))
-        fits.append(refit(many, torch.zeros_like(some, dtype=one.y.dtype), some, steps=steps, tol=_TOL))
+        fits.append(refit(many, torch.zeros_like(some, dtype=one.y.dtype), some, steps=_STEPS, tol=_TOL))
     energy = torch.stack([fit.energy.min() for fit in fits])
     fit = fits[int(energy.argmin())]
     least = fit.energy.argmin(keepdim=True)

@@ -55,7 +55,7 @@ def gsl_rls(
     """
     latents = checks.signals("latents", latents, "p")
     given = Given.of(G, A, y, B)
-    model, batch = SparseModel.of(G, B, given), given.batch
+    model = SparseModel.of(G, B, given)
     checks.same_kind(y=y, latents=latents)
     if latents.ndim != 2 or latents.shape[1] != B.shape[1]:
         raise ValueError(f"latents has shape {tuple(latents.shape)}; it must be (N, {B.shape[1]}).")
@@ -63,16 +63,16 @@ def gsl_rls(
     with torch.inference_mode(False), torch.no_grad():
         u = latents.detach() @ model.B.mT
         M, c = affine_fit(u, G(u))
-        C = model.A @ (M @ model.B)
-        target = model.y - model.A @ c
-        weight = scaled((1 - share) / share, -2 * model.power)
+        C = given.A @ (M @ model.B)
+        target = given.y - given.A @ c
+        weight = scaled((1 - share) / share, -2 * given.power)
         z = _ridge(C, target, weight.unsqueeze(-1))
         misfit = (target - linear.forward(C, z)).square().sum(-1)
         objective = share * (misfit + weight * z.square().sum(-1))
         fit = Fit(
             z, misfit, torch.ones_like(share, dtype=torch.int64), torch.ones_like(share, dtype=torch.bool)
         )
-        return model.recovery(fit, objective, batch)
+        return model.recovery(fit, objective)
 
 
 def _ridge(C: Tensor, target: Tensor, weight: Tensor) -> Tensor:

@@ -13,6 +13,8 @@ from gsl_utils.recovery.problem import Given
 
 __all__ = ["support_oracle"]
 
+_STEPS = 50  # at most
+
 
 def support_oracle(
     G: Generator,
@@ -22,7 +24,6 @@ def support_oracle(
     support: Tensor,
     *,
     z0: Tensor | None = None,
-    steps: int = 50,
 ) -> Recovery:
     r"""The best latent vector on a support that is told: the ceiling of methods that must find it.
 
@@ -38,7 +39,6 @@ def support_oracle(
         y: The measurements ``(..., m)``, float32 or float64; the other tensors share its dtype and device.
         support: Which entries may differ from zero: booleans ``(..., p)``.
         z0: Where to start, ``(..., p)``, its entries on the support; by default at zero.
-        steps: The most steps.
 
     Returns:
         A recovery; ``objective`` is the squared residual.
@@ -59,12 +59,11 @@ def support_oracle(
             f"has dtype {support.dtype}" if isinstance(support, Tensor) else f"is a {type(support).__name__}"
         )
         raise TypeError(f"support {kind}; it must be a torch.Tensor of booleans.")
-    steps = checks.integer("steps", steps, 1)
     given = Given.of(G, A, y, B)
-    model, batch = SparseModel.of(G, B, given), given.batch
+    model = SparseModel.of(G, B, given)
     z0 = y.new_zeros(B.shape[1]) if z0 is None else checks.signals("z0", z0, "p").detach()
     checks.same_kind(y=y, z0=z0)
-    shape = (*batch, B.shape[1])
+    shape = (*given.batch, B.shape[1])
     for name, value in (("support", support), ("z0", z0)):
         try:
             value.expand(shape)
@@ -74,5 +73,5 @@ def support_oracle(
             ) from None
     z0, support = (value.expand(shape).reshape(-1, shape[-1]) for value in (z0, support))
     with torch.inference_mode(False), torch.no_grad():
-        fit = refit(model, z0, support, steps=steps, tol=torch.finfo(y.dtype).eps ** 0.5)
-        return model.recovery(fit, fit.energy, batch)
+        fit = refit(model, z0, support, steps=_STEPS, tol=torch.finfo(y.dtype).eps ** 0.5)
+        return model.recovery(fit, fit.energy)

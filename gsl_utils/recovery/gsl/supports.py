@@ -14,7 +14,7 @@ from gsl_utils.common.linear import scaled
 from gsl_utils.common.result import Recovery
 from gsl_utils.generators.by_hand import ByHand
 from gsl_utils.generators.synthesis import constant
-from gsl_utils.recovery.problem import Given, Problem
+from gsl_utils.recovery.problem import Given
 from gsl_utils.recovery.steps import falls_nearby
 
 __all__ = ["Fit", "SparseModel", "refit", "scattered"]
@@ -25,18 +25,11 @@ _FLAT = 1e-10  # share of the largest curvature that also a flat direction is da
 
 @dataclass(frozen=True, eq=False)
 class SparseModel:
-    """The measurements ``A f(Bz)`` of every row ``z (N, p)``, beside what was measured, ``y (N, m)``.
+    """The measurements ``A f(Bz)`` of every row ``z (N, p)``, beside what was ``given``, a row per signal."""
 
-    ``whole`` is ``f`` behind ``B``. ``A`` is ``(m, n)``, or ``(N, m, n)`` with one matrix per row.
-    Measurements are in units of ``2**power (N,)``.
-    """
-
-    whole: Generator
+    given: Given
     f: Generator
     B: Tensor
-    A: Tensor
-    y: Tensor
-    power: Tensor
     tangents: Tangents
 
     @classmethod
@@ -47,16 +40,16 @@ class SparseModel:
             check_signals(given.G, B.new_zeros(1, B.shape[1]), given.A.shape[-1])
             f = constant(f)
             tangents = Tangents.of(f, B.new_zeros(1, len(B)), columns=True)
-        return cls(given.G, f, B, given.A, given.y, given.power, tangents)
+        return cls(given, f, B, tangents)
 
     def select(self, rows: Tensor) -> SparseModel:
         """The model of the chosen rows."""
-        return replace(self, A=linear.rows(self.A, rows), y=self.y[rows], power=self.power[rows])
+        return replace(self, given=self.given.select(rows))
 
-    def problem(self, z: Tensor) -> Problem:
-        """The same for the engine, which changes all of ``z (N, p)``."""
-        rows = Given(self.whole, self.A, self.y, self.power, self.y.shape[:1])
-        return rows.problem(z, columns=False)
+    @property
+    def y(self) -> Tensor:
+        """What was measured, in the units of A: ``(N, m)``."""
+        return self.given.y
 
     def signal(self, z: Tensor) -> Tensor:
         """The signals ``(N, n)``."""
@@ -64,23 +57,25 @@ class SparseModel:
 
     def residual(self, z: Tensor) -> Tensor:
         """What is left unexplained, ``(N, m)``."""
-        return self.y - linear.forward(self.A, self.signal(z))
+        return self.y - linear.forward(self.given.A, self.signal(z))
 
     def columns(self, z: Tensor, indices: Tensor) -> Tensor:
         """How the measurements change with the entries ``indices (N, s)`` of z: ``(N, s, m)``."""
-        u, directions = z @ self.B.mT, self.B.mT[indices]
+        A, u, directions = self.given.A, z @ self.B.mT, self.B.mT[indices]
         if not indices.numel():
             return z.new_zeros(*indices.shape, self.y.shape[-1])
         size = max(1, least_squares.ENTRIES // max(1, directions[0].numel()))
         if len(u) <= size:
-            return self._pushed(u, directions) @ self.A.mT
+            return self._pushed(u, directions) @ A.mT
         parts = torch.arange(len(u), device=u.device).split(size)
-        made = [self._pushed(u[part], directions[part]) @ linear.rows(self.A, part).mT for part in parts]
+        made = [
+            self._pushed(u[part], directions[part]) @ linear.rows(A, part).mT for part in parts
+        ]
         return torch.cat(made)
 
-    def recovery(self, fit: Fit, objective: Tensor, batch: torch.Size) -> Recovery:
+    def recovery(self, fit: Fit, objective: Tensor) -> Recovery:
         """What is returned to the caller, the objective in the caller's units."""
-        objective = scaled(objective, 2 * self.power)
+        batch, objective = self.given.batch, scaled(objective, 2 * self.given.power)
         return Recovery(
             x=self.signal(fit.z).reshape(*batch, -1),
             z=fit.z.reshape(*batch, -1),

@@ -141,10 +141,14 @@ def changed_flows():
         weighed.conditioners[0][0].parametrizations.weight.original0.mul_(3)
     behind = Synthesis(flow(), torch.eye(5, dtype=torch.float64))
     behind.register_forward_hook(lambda module, inputs, x: 2 * x)
-    return [made, hooked, exchanged, patched, weighed, behind]
+    inside = flow()
+    layer = inside.conditioners[0][0]
+    inner = layer.forward
+    layer.forward = lambda a: 2 * inner(a)
+    return [made, hooked, exchanged, patched, weighed, behind, inside]
 
 
-@pytest.mark.parametrize("which", range(6))
+@pytest.mark.parametrize("which", range(7))
 def test_a_flow_that_a_user_has_changed_is_not_taken_for_ours(which):
     G, z = changed_flows()[which], normal(4, 5)
     torch.testing.assert_close(constant(G)(z), G(z))
@@ -179,6 +183,33 @@ def test_a_users_attributes_may_have_any_name(behind):
     if behind:
         best = gsl_best(G, B, A, y, sparsity=2, generator=torch.Generator().manual_seed(0))
         assert torch.isfinite(best.x).all()
+
+
+class Lying(RealNVP):
+    """A user's flow with methods and flags of our names, none of which means what ours do."""
+
+    constant, _constant, constant_flow = 3, 3, 3
+
+    def vjp(self, z):
+        raise AssertionError("a method of a user's was taken for ours")
+
+    pushforward = __float__ = vjp
+
+
+def test_our_own_names_mean_nothing_on_a_users_module_or_on_a_flow_of_ours():
+    """Whatever its attributes, a module is treated as a function of the same values would be."""
+    ours, theirs = flow(), Lying(5, 3, hidden=6, gain=2.0, generator=torch.Generator().manual_seed(1))
+    ours.vjp = ours.pushforward = ours.constant = ours._constant = True
+    A, y, z0 = normal(4, 5, seed=4), normal(3, 4, seed=6), normal(3, 5, seed=5)
+    assert isinstance(constant(ours), ByHand)
+    assert not isinstance(constant(theirs), ByHand)
+    for behind in (lambda G: G, lambda G: Synthesis(G, torch.eye(5, dtype=torch.float64))):
+        for method in ("adam", "lm"):
+            keep = {"z0": z0, "method": method, "steps": 5}
+            plain = recover(behind(lambda z: theirs(z)), A, y, **keep)
+            assert torch.equal(recover(behind(theirs), A, y, **keep).z, plain.z)
+            torch.testing.assert_close(recover(behind(ours), A, y, **keep).z, plain.z)
+    assert torch.isfinite(gsl_best(theirs, torch.eye(5, dtype=torch.float64), A, y, sparsity=1).x).all()
 
 
 @pytest.mark.parametrize("method", ["gd", "adam", "prox", "lm"])

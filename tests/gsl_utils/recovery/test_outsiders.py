@@ -122,12 +122,12 @@ def by_proximal_gradient(M, y, weight, steps=20000):
 def test_groups_against_a_long_proximal_gradient(own_matrix):
     tables = torch.stack([normal(8, 12, seed=s) for s in (1, 2, 3)]) if own_matrix else normal(8, 12, seed=1)
     y, z0 = normal(3, 8, seed=4), normal(3, 2, 12, seed=5)
-    keep = {"penalty": Groups(2.0), "method": "prox", "z0": z0, "restarts": 2, "steps": 5000, "tol": 1e-8}
+    keep = {"penalty": Groups(2.0), "method": "prox", "z0": z0, "restarts": 2, "steps": 5000, "tol": 1e-7}
     found = recover(identity, tables, y, **keep)
     assert found.converged.all()
     for i in range(3):
         M = tables[i] if own_matrix else tables
-        torch.testing.assert_close(found.z[i], by_proximal_gradient(M, y[i], 2.0), rtol=0, atol=1e-6)
+        torch.testing.assert_close(found.z[i], by_proximal_gradient(M, y[i], 2.0), rtol=0, atol=1e-5)
         misfit = (y[i] - M @ found.z[i]).square().sum()
         torch.testing.assert_close(found.objective[i], misfit + Groups(2.0).value(found.z[i]))
 
@@ -307,10 +307,10 @@ def test_a_subclass_keeps_a_weight_for_each_signal():
     """Against the library's own LASSO without negative entries, whose weight is half of ours."""
     M, y = normal(8, 12, seed=1), normal(3, 8, seed=4)
     weight = torch.tensor([1.0, 2.0, 3.0], dtype=D)
-    keep = {"method": "prox", "z0": torch.zeros(12, dtype=D), "steps": 5000, "tol": 1e-8}
+    keep = {"method": "prox", "z0": torch.zeros(12, dtype=D), "steps": 5000, "tol": 1e-7}
     found = recover(identity, M, y, penalty=NotNegative(weight[:, None]), **keep)
     known = lasso(M, y, weight / 2, nonnegative=True, tol=1e-12)
-    torch.testing.assert_close(found.z, known.x, rtol=0, atol=1e-6)
+    torch.testing.assert_close(found.z, known.x, rtol=0, atol=1e-5)
     assert found.converged.all()
 
 
