@@ -5,8 +5,12 @@ setting one of its variables, were it to nothing, as in `MKL_CBWR= make test`.
 """
 
 import os
+import sys
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
+
+import pytest
 
 from bindery.page.arithmetic import CHOICE, wished
 from bindery.page.kernels import environment
@@ -27,3 +31,11 @@ for name, value in {
         os.environ.pop(name, None)
         if value is not None:
             os.environ[name] = value
+
+
+@pytest.fixture(autouse=True)
+def single_precision() -> Iterator[None]:
+    """A page computes in float64 by default; the next test does not."""
+    yield
+    if torch := sys.modules.get("torch"):
+        torch.set_default_dtype(torch.float32)

@@ -154,6 +154,8 @@ class Page:
         *,
         images: Mapping[str, Any] | None = None,
         moves: Mapping[str, Any] | None = None,
+        profile: str | None = None,
+        seeds: Sequence[int] | None = None,
     ) -> None:
         """Show a figure together with the numbers that it was drawn from, and close it.
 
@@ -166,6 +168,8 @@ class Page:
             images: For a grid of images instead of a table: name to an array.
             moves: Of columns that come from descents which are not at rest: how far their numbers may be
                 others in another arithmetic.
+            profile: The profile of what is drawn, where it is that of a stored run and not the page's.
+            seeds: Its seeds, likewise.
 
         Raises:
             TypeError: ``fig`` is not a figure.
@@ -174,7 +178,8 @@ class Page:
         """
         from bindery.figures.plotting import show
 
-        show(fig, name, table, images=images, moves=moves, profile=self.profile, seed=self.seed)
+        of = {"profile": profile or self.profile, "seed": self.seed if seeds is None else seeds}
+        show(fig, name, table, images=images, moves=moves, **of)  # type: ignore[arg-type]
 
     def table(self, columns: Mapping[str, Sequence[Any]], formats: Mapping[str, str] | None = None) -> None:
         """Print columns of equal length as a table; text stands left, numbers right.
