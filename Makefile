@@ -2,7 +2,7 @@
 
 PYTHON ?= python3
 VENV_PYTHON := .venv/bin/python
-SETUP := $(PYTHON) bindery/bootstrap.py --extras
+SETUP := $(PYTHON) bootstrap.py --extras
 BOOK := $(VENV_PYTHON) -m bindery
 PYTEST := $(VENV_PYTHON) -m pytest -n 2 --dist loadfile
 NBVAL := $(PYTEST) --nbval

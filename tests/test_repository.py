@@ -135,7 +135,7 @@ def test_a_failing_stage_ends_the_tests(tmp_path):
     result = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert result.returncode != 0
     calls = (tmp_path / "calls").read_text().splitlines()
-    assert calls == ["bindery/bootstrap.py --extras book,test,dask", "-m bindery check"]
+    assert calls == ["bootstrap.py --extras book,test,dask", "-m bindery check"]
 
 
 # CI

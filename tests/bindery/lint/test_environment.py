@@ -15,7 +15,7 @@ from nbformat.sign import NotebookNotary
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from bindery import bootstrap
+import bootstrap
 from bindery.lint import environment
 from bindery.lint.environment import NOT_FOR_PAGES, problems
 from bindery.page.notebooks import read

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from bindery import bootstrap
+import bootstrap
 
 SOURCE = Path(bootstrap.__file__)
 
@@ -73,9 +73,8 @@ def make_wheel(folder, name, version):
 
 def make_project(root):
     """A project with the real set-up, two tiny dependencies, and a folder of wheels in place of an index."""
-    target = root / "bindery"
-    target.mkdir(parents=True)
-    shutil.copy(SOURCE, target)
+    root.mkdir(exist_ok=True)
+    shutil.copy(SOURCE, root)
     (root / "pyproject.toml").write_text(PYPROJECT)
     (root / "backend.py").write_text(BACKEND)
     (root / "constraints.txt").write_text("wanted==1\nalso==1\n")
@@ -95,7 +94,7 @@ def clean_environment(settings):
 
 def run(root, extras="book", prelude="", **settings):
     """Run the set-up as make does, after a prelude that stands for the machine's own state."""
-    script = root / "bindery" / "bootstrap.py"
+    script = root / "bootstrap.py"
     command = [sys._base_executable, str(script), "--extras", extras]
     if prelude:
         code = (

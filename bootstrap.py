@@ -191,9 +191,6 @@ def prepare(root, extras):
 
 def main(arguments=None):
     """Run the set-up from the command line and return its exit status."""
-    # This file's own folder leads sys.path, and holds a `site` that must not hide the standard library's.
-    here = os.path.dirname(os.path.abspath(__file__))
-    sys.path[:] = [entry for entry in sys.path if os.path.abspath(entry or ".") != here]
     parser = argparse.ArgumentParser(
         description="Make .venv, with the book's packages, if it is out of date."
     )
@@ -201,7 +198,7 @@ def main(arguments=None):
     options = parser.parse_args(arguments)
     extras = [name.strip() for name in options.extras.split(",") if name.strip()]
     try:
-        prepare(os.path.dirname(here), extras)
+        prepare(os.path.dirname(os.path.abspath(__file__)), extras)
     except SetupError as error:
         sys.stderr.write("Set-up stopped: {}\n".format(error))
         return 1
