@@ -7,8 +7,6 @@ from collections.abc import Sequence
 
 from bindery.root import BookError
 
-__all__ = ["COMMANDS", "main"]
-
 # Command: the module with its `run(args) -> int`, or after a colon another function, and with its
 # `add_arguments(parser)` where it takes any; and what it does. A module is imported only when its command is
 # called: `--help` is quick and no command pays for another's libraries.

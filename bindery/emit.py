@@ -3,8 +3,6 @@
 Outputs are emitted directly, so that a kernel needs nothing of the tools that render the book.
 """
 
-from __future__ import annotations
-
 import math
 import re
 import sys
@@ -12,18 +10,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from numbers import Integral, Real
 from typing import Any
-
-__all__ = [
-    "CLAIM_MIME",
-    "GLUE_PREFIX",
-    "Registry",
-    "display",
-    "glue",
-    "glue_text",
-    "one_line",
-    "rounded",
-    "whole",
-]
 
 # A recorded claim is an output of this kind.
 CLAIM_MIME = "application/vnd.gsl.claim+json"

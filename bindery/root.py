@@ -2,8 +2,6 @@
 
 from pathlib import Path
 
-__all__ = ["BENCHMARKS", "PACKAGE", "BookError", "find_root", "replace", "require_root"]
-
 # The package of the science, which bindery reads and never imports.
 PACKAGE = "gsl_utils"
 

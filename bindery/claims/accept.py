@@ -4,8 +4,6 @@ The record is edited as text, at the exact places of the two values, and read ag
 YAML library that writes whole files would reflow what people wrote, for a change of two words.
 """
 
-from __future__ import annotations
-
 import argparse
 import json
 import textwrap
@@ -18,8 +16,6 @@ from bindery.claims.ledger import collect, known_claim
 from bindery.claims.records import read
 from bindery.emit import one_line
 from bindery.root import BookError, replace, require_root
-
-__all__ = ["accept", "add_arguments", "edited_changelog", "edited_record", "run"]
 
 _UNRELEASED = ("## Unreleased", "## [Unreleased]")
 _SECTION = "### Verdicts"

@@ -1,15 +1,11 @@
 """Which commit wrote a claim's criterion, and which its first value: read from git, kept nowhere."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from bindery.claims.history import git, records, unknown
-
-__all__ = ["Commits", "commits"]
 
 # The id in what a page records, with the quotation marks as they stand inside of JSON inside of JSON.
 _ID = re.compile(r'\\"id\\": \\"([a-z0-9-]+)\\"')

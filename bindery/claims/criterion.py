@@ -16,15 +16,11 @@ one, with or without it. A name is a lower-case word with digits and underscores
 between quantities: what is compared is measured as one quantity (a difference, a ratio).
 """
 
-from __future__ import annotations
-
 import math
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import Literal
-
-__all__ = ["Bound", "Criterion", "CriterionError", "Outcome", "parse"]
+from typing import Literal, Self
 
 Outcome = Literal["satisfied", "violated", "straddles"]
 
@@ -83,7 +79,7 @@ class Criterion:
         """Whether the criterion has a tolerance that half and double tolerance scale."""
         return any(bound.tolerance > 0 for bound in self.bounds)
 
-    def scaled(self, factor: float) -> Criterion:
+    def scaled(self, factor: float) -> Self:
         """Return the criterion with every tolerance multiplied; a larger factor never makes it harder."""
         if not (math.isfinite(factor) and factor > 0):
             raise ValueError(f"factor was {factor}; it must be a finite number above 0")

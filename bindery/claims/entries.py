@@ -1,7 +1,5 @@
 """The entries of the ledger, and how they are written: as JSON for machines, as text on a terminal."""
 
-from __future__ import annotations
-
 import json
 import math
 import textwrap
@@ -13,8 +11,6 @@ from bindery.claims.commits import Commits
 from bindery.claims.model import Claim, Erratum
 from bindery.claims.schema import SOURCES, THEOREM, VERDICTS
 from bindery.claims.verdicts import Measurement, Verdict, decide
-
-__all__ = ["COUNTED", "Entry", "Ledger", "expected_misses", "report", "to_json"]
 
 # Verdicts on a claim whose test was run and stands.
 COUNTED = ("reproduced", "reproduced after correction", "contradicted", "not settled")

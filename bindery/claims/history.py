@@ -1,15 +1,11 @@
 """The history of a record is append-only: every entry that an ancestor commit held is still there."""
 
-from __future__ import annotations
-
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import yaml
-
-__all__ = ["Entry", "entries", "git", "lost", "problems", "records", "unknown"]
 
 # A claim's id, and of one entry of its history the date, what changed and why.
 Entry = tuple[str, str, str, str]

@@ -3,31 +3,18 @@
 It is read from the executed pages and the stored results each time, and kept nowhere else.
 """
 
-from __future__ import annotations
-
 import argparse
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from bindery.claims import reseed
 from bindery.claims.commits import Commits, commits
-from bindery.claims.entries import Entry, Ledger, report, to_json
+from bindery.claims.entries import Entry, Ledger, report
 from bindery.claims.model import Claim, Records
 from bindery.claims.recorded import EVIDENCE, Recorded, chapter_of, from_page, from_results
 from bindery.claims.records import read
 from bindery.claims.verdicts import Verdict, decide
 from bindery.root import BookError, require_root
-
-__all__ = [
-    "Entry",
-    "Ledger",
-    "add_arguments",
-    "collect",
-    "known_claim",
-    "problems",
-    "run",
-    "to_json",
-]
 
 
 def collect(root: Path) -> Ledger:

@@ -1,7 +1,5 @@
 """What a claim, its control and an erratum are, once their YAML records have been read."""
 
-from __future__ import annotations
-
 import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -9,8 +7,6 @@ from dataclasses import dataclass, field
 from bindery.claims.criterion import Criterion
 from bindery.claims.schema import MEASUREMENT
 from bindery.claims.yamlfile import Problem
-
-__all__ = ["Accepted", "Change", "Claim", "Control", "Erratum", "Records"]
 
 
 @dataclass(frozen=True)

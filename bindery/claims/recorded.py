@@ -1,7 +1,5 @@
 """What executed pages and stored results recorded: the one place where the ledger finds its numbers."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -12,8 +10,6 @@ from bindery.claims.model import Records
 from bindery.claims.verdicts import Measurement
 from bindery.emit import CLAIM_MIME
 from bindery.runs import stored
-
-__all__ = ["EVIDENCE", "Recorded", "chapter_of", "from_page", "from_results"]
 
 # The evidence of a chapter stands beside its lesson, under the same name with this ending.
 EVIDENCE = "_evidence"

@@ -3,8 +3,6 @@
 A record that is wrong in any way is a problem with a place: the file, the line, the claim's id and the field.
 """
 
-from __future__ import annotations
-
 import datetime
 import functools
 from collections.abc import Iterator, Mapping
@@ -15,8 +13,6 @@ from bindery.claims.criterion import Criterion, CriterionError, parse
 from bindery.claims.model import Accepted, Change, Claim, Control, Erratum, Records
 from bindery.claims.schema import CLAIMS_SCHEMA, ERRATA_SCHEMA, INDEX_SCHEMA, MEASUREMENT
 from bindery.claims.yamlfile import Place, Problem, YamlFile
-
-__all__ = ["deciding_fields", "read"]
 
 
 def read(root: Path) -> Records:

@@ -1,7 +1,5 @@
 """Do the verdicts depend on the seed? Every page executed with other seeds, and its verdicts stored."""
 
-from __future__ import annotations
-
 import argparse
 import json
 import tempfile
@@ -14,8 +12,6 @@ from bindery.claims.recorded import from_page
 from bindery.claims.records import read
 from bindery.claims.verdicts import decide
 from bindery.root import BookError, replace, require_root
-
-__all__ = ["add_arguments", "depending", "run", "stored", "verdicts"]
 
 FILE = "results/seeds.json"
 # Claim id to seed to the verdict's word.

@@ -4,20 +4,7 @@ A JSON Schema says which fields there are and of what type; what one field deman
 against a criterion, a misprint against an erratum) is checked in ``bindery.claims.records``.
 """
 
-from __future__ import annotations
-
 from typing import Any
-
-__all__ = [
-    "CLAIMS_SCHEMA",
-    "ERRATA_SCHEMA",
-    "INDEX_SCHEMA",
-    "KINDS",
-    "PROFILES",
-    "SOURCES",
-    "STANDINGS",
-    "VERDICTS",
-]
 
 STANDINGS = ("stated", "quoted", "summary", "companion", "ours")
 # Those of a paper, whoever hands it down; the others are a machine's summary and our own questions.

@@ -1,7 +1,5 @@
 """What a page says of a claim: the numbers that it records, the keys for the prose, and one line to read."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Any
 
@@ -13,8 +11,6 @@ from bindery.claims.records import read
 from bindery.claims.verdicts import Measurement, decide
 from bindery.emit import one_line, rounded
 from bindery.root import find_root
-
-__all__ = ["Datum", "statement"]
 
 # One value per seed, or what the functions of bindery.claims.intervals make.
 Datum = Any

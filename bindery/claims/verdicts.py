@@ -6,17 +6,13 @@ violate each part of the criterion over its whole interval, but those that its r
 when it does not, the test could not have failed, and the verdict is *void*.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 from bindery.claims.criterion import Criterion
 from bindery.claims.intervals import Estimate
 from bindery.claims.model import Claim
-
-__all__ = ["Measurement", "Verdict", "decide"]
 
 
 @dataclass(frozen=True)
@@ -33,7 +29,7 @@ class Measurement:
     note: str = ""
 
     @classmethod
-    def from_json(cls, data: Mapping[str, Any], claim: Claim) -> Measurement:
+    def from_json(cls, data: Mapping[str, Any], claim: Claim) -> Self:
         """Read what a page recorded; a claim with one quantity is recorded without its name.
 
         Raises:

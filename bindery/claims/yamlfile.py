@@ -1,7 +1,5 @@
 """A YAML file that knows the line of every field, so that a problem can be told with its place."""
 
-from __future__ import annotations
-
 import datetime
 import difflib
 from collections.abc import Hashable, Mapping
@@ -10,8 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-
-__all__ = ["Place", "Problem", "YamlFile"]
 
 Place = tuple[Hashable, ...]
 # The compiled parser where PyYAML has one: a notebook reads every record, and should not wait for it.

@@ -10,8 +10,6 @@ from typing import Any
 from bindery.figures.encoding import decode_csv, decode_npz
 from bindery.figures.payload import BUNDLE_MIME, Bundle
 
-__all__ = ["BUNDLE_MIME", "PageFigure", "extract", "problems", "read"]
-
 SVG_MIME = "image/svg+xml"
 
 

@@ -14,8 +14,6 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["decode_csv", "decode_npz", "encode_csv", "encode_npz"]
-
 
 def _array(value: object) -> np.ndarray:
     """Return a numpy array of ``value``, which may be a torch tensor with a gradient."""

@@ -11,8 +11,6 @@ import numpy as np
 
 from bindery.figures.encoding import encode_csv, encode_npz
 
-__all__ = ["BUNDLE_MIME", "Bundle", "from_columns", "from_images"]
-
 BUNDLE_MIME = "application/vnd.gsl.bundle+json"
 MAX_BYTES = 400_000
 _SLUG = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*")

@@ -8,8 +8,6 @@ import matplotlib as mpl
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 
-__all__ = ["check_legible", "render", "thin_labels"]
-
 MAX_WIDTH = 6.5
 # What a telephone of 390 px leaves for a figure, and the smallest letters to be read there, in px.
 _PHONE_COLUMN = 358.0

@@ -9,8 +9,6 @@ from typing import Any
 
 from bindery.emit import CLAIM_MIME, GLUE_PREFIX
 
-__all__ = ["PageValues", "page_values"]
-
 # What Page.stored glues wholesale, as it stands in a stored run: no page can use all of it.
 _STORED = "paper."
 

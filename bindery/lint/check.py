@@ -11,8 +11,6 @@ from pathlib import Path
 
 from bindery.root import require_root
 
-__all__ = ["CHECKS", "check"]
-
 Check = Callable[[Path], list[str]]
 
 

@@ -14,8 +14,6 @@ from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
-__all__ = ["NOT_FOR_PAGES", "problems"]
-
 # The packages of the extra `book` that execute or render pages, but that no page imports.
 NOT_FOR_PAGES = frozenset(
     [

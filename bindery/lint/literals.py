@@ -18,8 +18,6 @@ import yaml
 from bindery.lint.bound import PageValues, page_values
 from bindery.lint.prose import Piece, pieces
 
-__all__ = ["ALLOWED", "math_numbers", "numbers", "problems"]
-
 ALLOWED = "notebooks/allowed_literals.yml"
 _ENDS = re.compile(r"-(?:low|high)$")
 # What a glue role names: `key`, `key:.2f`, or `01_page.ipynb::key:.2f` from another page.

@@ -16,8 +16,6 @@ from mdit_py_plugins.front_matter import front_matter_plugin
 from mdit_py_plugins.myst_blocks import myst_block_plugin
 from mdit_py_plugins.myst_role import myst_role_plugin
 
-__all__ = ["Piece", "pieces"]
-
 Kind = Literal["prose", "math", "alt", "glue"]
 
 _DIRECTIVE = re.compile(r"\{([\w:.-]+)\}\s*(.*)", re.DOTALL)

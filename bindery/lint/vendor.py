@@ -8,8 +8,6 @@ from bindery.page import notebooks
 from bindery.page.syntax import parse_cell
 from bindery.root import PACKAGE, BookError
 
-__all__ = ["calls", "problems"]
-
 _STREAM = "its stream is another on another vendor's processor: draw with rand and randn"
 _ROOT = f"its last digit is the processor's: use {PACKAGE}' square_root, norm, or rsqrt"
 _REFUSED = {

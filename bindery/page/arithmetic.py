@@ -16,11 +16,6 @@ from pathlib import Path
 
 from bindery.root import BookError, replace, require_root
 
-__all__ = [
-    "CHOICE", "VARIABLES", "applied", "differing", "fingerprint", "sentence", "stored", "variables",
-    "wished",
-]  # fmt: skip
-
 # A machine without these takes what its libraries choose.
 VARIABLES = {
     "ATEN_CPU_CAPABILITY": "avx2",

@@ -18,11 +18,6 @@ from bindery.figures.encoding import decode_csv, decode_npz
 from bindery.figures.payload import BUNDLE_MIME, Bundle
 from bindery.runs.rowfile import from_text
 
-__all__ = [
-    "CLAIM_LINE", "Output", "differences", "figure_differences", "picture_differences",
-    "value_differences", "word_differences",
-]  # fmt: skip
-
 # Of an output's data: a mime type, what it holds, and the name that a bound value has in the output's
 # metadata.
 Output = tuple[str, str, str]

@@ -11,8 +11,6 @@ from bindery.page.sources import DATA, Sources, sha256
 from bindery.page.syntax import code_digest, dotted, imports, parse_cell, strings
 from bindery.root import BENCHMARKS, PACKAGE, BookError
 
-__all__ = ["combined", "page_dependencies", "paper_dependencies"]
-
 _LOAD_DATA = f"{DATA}.load"
 # What loads stored results: this function, or a method of this name.
 _LOAD_RESULTS, _STORED = "bindery.runs.results.load", "stored"

@@ -19,8 +19,6 @@ from bindery.page.sources import Sources
 from bindery.page.units import seconds_of_a_unit
 from bindery.root import BookError, require_root
 
-__all__ = ["Progress", "add_workers", "execute"]
-
 
 class Progress:
     """Shows how far a run is: a bar over all cells on a terminal, one line per notebook elsewhere."""

@@ -16,8 +16,6 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-__all__ = ["PARTS", "take"]
-
 Part = Iterator[Any]
 _SHAPES = ((1, 3, 2), (5, 7, 9), (16, 16, 16), (33, 65, 17), (64, 100, 100), (50, 256, 40), (200, 784, 500))
 

@@ -12,8 +12,6 @@ from bindery.page.pages import differences, outputs_digest
 from bindery.page.sources import Sources
 from bindery.root import BookError, require_root
 
-__all__ = ["problems", "reasons", "stale", "wanted"]
-
 
 def reasons(recorded: Mapping[str, str], current: Mapping[str, str]) -> list[str]:
     """Return what sets two states of a page's dependencies apart, one phrase each."""

@@ -18,8 +18,6 @@ from nbformat import NotebookNode
 from bindery.page import arithmetic as arithmetics
 from bindery.page import notebooks
 
-__all__ = ["Failure", "Job", "Outcome", "environment", "run_all"]
-
 
 def environment(root: Path, threads: int = 1, arithmetic: str = "book") -> dict[str, str | None]:
     """Return the variables that every kernel and test runs under; ``None`` is one that must not be set.

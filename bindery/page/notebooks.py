@@ -14,11 +14,6 @@ from nbformat import NotebookNode
 from bindery.page.syntax import parse_cell
 from bindery.root import BookError, replace, require_root
 
-__all__ = [
-    "INVITATION", "code_cells", "default_parameters", "notebook_path", "page_path", "page_stems", "read",
-    "select", "stems", "tagged", "turn", "turn_of", "write",
-]  # fmt: skip
-
 # What stands, in small letters or large, in the cell that a reader is invited to change.
 INVITATION = "change me"
 

@@ -11,8 +11,6 @@ from nbformat import NotebookNode
 from bindery.page.notebooks import code_cells, tagged
 from bindery.page.sources import sha256
 
-__all__ = ["FORMAT", "INJECTED_ID", "build_page", "differences", "outputs_digest"]
-
 # Raised by hand when pages executed anew would differ for a reason that lies in this package: all are
 # then stale. Nothing else in it makes a page stale; the tests execute each page again, and see a difference.
 FORMAT = 2

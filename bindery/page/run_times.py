@@ -13,8 +13,6 @@ from pathlib import Path
 
 from bindery.root import BookError, replace
 
-__all__ = ["RunTime", "machine", "read", "record", "versions"]
-
 _FILE = "results/run_times.json"
 _PACKAGES = ("torch", "numpy", "scipy", "scikit-learn", "matplotlib")
 

@@ -13,8 +13,6 @@ from bindery.page import notebooks
 from bindery.page.syntax import code_digest, imports, strings
 from bindery.root import PACKAGE, BookError
 
-__all__ = ["Sources", "sha256"]
-
 # The module with the published sums of the data sets, and the name that they have there.
 DATA, _SUMS = f"{PACKAGE}.datasets", "_SHA256"
 

@@ -5,8 +5,6 @@ import hashlib
 import re
 from collections.abc import Iterable, Iterator
 
-__all__ = ["code_digest", "dotted", "imports", "parse_cell", "strings"]
-
 _MAGIC = re.compile(r"^(\s*)[%!].*$", re.MULTILINE)
 _SCOPES = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
 # Fields that hold nothing of what the code does.

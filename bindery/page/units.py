@@ -14,8 +14,6 @@ from collections.abc import Mapping
 from bindery.page.arithmetic import applied
 from bindery.root import BookError
 
-__all__ = ["GIVEN", "loop", "seconds_of_a_unit"]
-
 # Seconds of a unit where they have been measured already in this run.
 GIVEN = "BOOK_UNIT"
 # So many rounds are one unit; a third of them is timed, the least of three times.

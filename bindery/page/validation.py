@@ -18,8 +18,6 @@ from bindery.page.arithmetic import differing, sentence, wished
 from bindery.page.compare import CLAIM_LINE, Output, differences
 from bindery.page.kernels import environment
 
-__all__ = ["compared", "pytest_configure", "pytest_report_header"]
-
 _PARTS: pytest.StashKey[list[str]] = pytest.StashKey()
 
 

@@ -21,8 +21,6 @@ from papermill.exceptions import PapermillExecutionError
 from bindery.page.arithmetic import applied
 from bindery.page.notebooks import tagged
 
-__all__ = ["main"]
-
 _COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 _TRACEBACK_LINES = 12
 # On Linux ru_maxrss counts KiB, on macOS bytes.

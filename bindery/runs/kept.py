@@ -5,8 +5,6 @@ others from the stored rows: where the new ones agree, what changed since the ru
 name) changed no number, and the run is worth what it was.
 """
 
-from __future__ import annotations
-
 import math
 import os
 import shutil
@@ -18,18 +16,6 @@ from bindery.root import BookError, find_root
 from bindery.runs import stored
 from bindery.runs.rowfile import RowFile, Scalar
 from bindery.runs.sweep import Grid, Row, sweep
-
-__all__ = [
-    "PARTS",
-    "REPLAY",
-    "RUN",
-    "checkpoints",
-    "disagreements",
-    "finished",
-    "forget",
-    "kept_sweep",
-    "unfinished",
-]
 
 # Set for the kernel of a paper run: the page that it runs, and the digest of what its numbers depend on.
 RUN = "BOOK_RUN"

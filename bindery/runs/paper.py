@@ -1,7 +1,5 @@
 """One chapter at the papers' scale: run by hand, stored with where its numbers came from."""
 
-from __future__ import annotations
-
 import argparse
 import os
 import subprocess
@@ -18,8 +16,6 @@ from bindery.page.execute import Progress
 from bindery.page.kernels import Job, Outcome, run_all
 from bindery.page.pages import build_page
 from bindery.root import BookError, require_root
-
-__all__ = ["add_arguments", "commit", "provenance", "replayed", "run"]
 
 
 def commit(root: Path) -> dict[str, Any]:

@@ -19,8 +19,6 @@ from bindery.runs.stored import ResultsError, Stored
 if TYPE_CHECKING:
     from bindery.claims.entries import Ledger
 
-__all__ = ["ResultsError", "Stored", "agreement", "load", "problems", "published", "stale", "store"]
-
 _PROVENANCE = ("commit", "device", "parameters", "peak_memory_mib", "seconds", "sources", "versions")
 _PREFIX = "paper."
 

@@ -1,7 +1,5 @@
 """A tidy CSV that rows are appended to as they come, so that a killed run loses none that it wrote."""
 
-from __future__ import annotations
-
 import csv
 import io
 import os
@@ -9,11 +7,9 @@ import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, Self
 
 from bindery.root import BookError
-
-__all__ = ["RowFile", "RowFileError", "Scalar", "from_text", "to_text"]
 
 Scalar = bool | int | float | str
 _INTEGER = re.compile(r"-?\d+")
@@ -71,7 +67,7 @@ class RowFile:
         self.rows: dict[tuple[str, ...], dict[str, Scalar]] = {}
         self._file: BinaryIO | None = None
 
-    def __enter__(self) -> RowFile:
+    def __enter__(self) -> Self:
         self.path.parent.mkdir(parents=True, exist_ok=True)
         content = self.path.read_bytes() if self.path.is_file() else b""
         whole = content[: content.rfind(b"\n") + 1]

@@ -5,8 +5,6 @@ They are in ``results/<page>/``: ``paper.json``, the figures' files, and under `
 ``results/benchmarks/``, in the same form.
 """
 
-from __future__ import annotations
-
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -19,8 +17,6 @@ from bindery.figures.encoding import decode_csv
 from bindery.page.sources import sha256
 from bindery.root import BENCHMARKS, BookError, replace
 from bindery.runs.rowfile import from_text
-
-__all__ = ["FORMAT", "MANIFEST", "ROWS", "ResultsError", "Stored", "again", "read", "seal", "write"]
 
 FORMAT = 1
 MANIFEST = "paper.json"

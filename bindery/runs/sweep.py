@@ -1,7 +1,5 @@
 """Sweeps: one function over a grid of settings and many seeds, on processes of this machine or a cluster."""
 
-from __future__ import annotations
-
 import contextlib
 import itertools
 import operator
@@ -15,8 +13,6 @@ import joblib
 from tqdm import tqdm
 
 from bindery.runs.rowfile import RowFile, Scalar, from_text, to_text
-
-__all__ = ["Failure", "SweepError", "sweep"]
 
 Row = dict[str, Scalar]
 Grid = Mapping[str, Sequence[Any]] | Sequence[Mapping[str, Any]]

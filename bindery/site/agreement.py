@@ -1,9 +1,5 @@
 """Sphinx extension: ``{agreement}``, whether the quick and the paper profile say the same of each claim."""
 
-from __future__ import annotations
-
-__all__ = ["rows_html", "setup", "summary"]
-
 from collections.abc import Callable, Mapping, Sequence
 from html import escape
 from typing import Any

@@ -1,9 +1,5 @@
 """Sphinx directives: a chapter's claims in full or as a table, and what all verdicts amount to."""
 
-from __future__ import annotations
-
-__all__ = ["setup", "verdicts"]
-
 import html
 from typing import Any
 from urllib.parse import quote

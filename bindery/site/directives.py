@@ -1,7 +1,5 @@
 """Directives of the pages about the book: ``{api-pages}``, ``{citation}`` and ``{run-times}``."""
 
-__all__ = ["amount", "bibtex", "documented_modules", "plain"]
-
 import html
 from collections.abc import Mapping
 from pathlib import Path

@@ -1,9 +1,5 @@
 """Sphinx extension: ``{errata}``, the misprints that an executed page has shown."""
 
-from __future__ import annotations
-
-__all__ = ["setup", "shown_errata"]
-
 from typing import Any
 
 from docutils import nodes

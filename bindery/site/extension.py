@@ -1,7 +1,5 @@
 """The book's own Sphinx extension: the one place where what takes part in a build is registered."""
 
-__all__ = ["setup"]
-
 from typing import Any
 
 from sphinx.application import Sphinx

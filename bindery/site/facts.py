@@ -1,22 +1,5 @@
 """What the claims box, the ledger and the errata show of one claim, written once."""
 
-from __future__ import annotations
-
-__all__ = [
-    "chapter_number",
-    "measured_text",
-    "number",
-    "page_of",
-    "sources",
-    "strength",
-    "units",
-    "verdict",
-    "verdict_class",
-    "with_interval",
-    "write_facts",
-    "write_values",
-]
-
 import html
 import math
 from collections.abc import Container

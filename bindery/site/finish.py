@@ -1,7 +1,5 @@
 """What is done to the finished site: MathJax and the figures' files are added, its pages repaired."""
 
-__all__ = ["copy_mathjax", "finish", "polish", "redirect_page", "svg_size"]
-
 import html
 import re
 import shutil

@@ -1,9 +1,5 @@
 """Sphinx extension: ``{ledger}``, every claim in one table, which a small script can sort and filter."""
 
-from __future__ import annotations
-
-__all__ = ["setup", "verdict_cell"]
-
 from typing import Any
 
 from docutils import nodes

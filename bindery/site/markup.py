@@ -1,7 +1,5 @@
 """Mixed markup for directives: HTML of our own around text that may hold formulas and code."""
 
-__all__ = ["BookDirective", "Fragment", "Markup", "element", "nothing", "relative"]
-
 import html
 import re
 from functools import cache
@@ -11,7 +9,8 @@ from typing import Self
 from docutils import nodes
 from sphinx.util.docutils import SphinxDirective
 
-from bindery.claims.ledger import Ledger, collect
+from bindery.claims.entries import Ledger
+from bindery.claims.ledger import collect
 
 _ledger = cache(collect)
 # A record's "<" is a relation, never the start of a tag.

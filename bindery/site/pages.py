@@ -1,16 +1,5 @@
 """What becomes of each page in a build: how it is read, numbered, linked, described."""
 
-__all__ = [
-    "RESOLVE_THEME",
-    "add_links",
-    "complete",
-    "describe",
-    "links_html",
-    "prepare",
-    "prepare_source",
-    "renumber",
-]
-
 import html
 import json
 import re
@@ -23,7 +12,7 @@ from sphinx.application import Sphinx
 from sphinx.environment import BuildEnvironment
 from sphinx.util import logging
 
-from bindery.figures.bundle import BUNDLE_MIME
+from bindery.figures.payload import BUNDLE_MIME
 from bindery.site.facts import chapter_number
 from bindery.site.markup import element, relative
 from bindery.site.render import FIGURES

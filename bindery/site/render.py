@@ -1,7 +1,5 @@
 """The command ``render``: make the site from the pages, or find that it is up to date."""
 
-__all__ = ["FIGURES", "OUTPUT", "Site", "input_digest", "render"]
-
 import argparse
 import fcntl
 import hashlib
@@ -14,7 +12,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from bindery.claims import ledger
+from bindery.claims.entries import to_json
+from bindery.claims.ledger import collect
 from bindery.figures import bundle
 from bindery.root import PACKAGE, BookError, require_root
 from bindery.site.repository import find_address
@@ -94,7 +93,7 @@ def _render(root: Path, *, force: bool) -> Site:
     (root / STAGE).mkdir(parents=True)
     _build(root)
     built = root / STAGE / "_build" / "html"
-    (built / "claims.json").write_text(ledger.to_json(ledger.collect(root)), encoding="utf-8")
+    (built / "claims.json").write_text(to_json(collect(root)), encoding="utf-8")
     (built / STAMP).write_text(digest)
     shutil.rmtree(target, ignore_errors=True)
     built.rename(target)

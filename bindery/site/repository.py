@@ -1,7 +1,5 @@
 """Where the repository is, found in this one place, and the links that need to know it."""
 
-__all__ = ["binder_url", "buttons", "find_address", "normalise"]
-
 import os
 import re
 import subprocess

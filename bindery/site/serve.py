@@ -1,7 +1,5 @@
 """The command ``serve``: show the rendered site on this machine, compressed as a web host would send it."""
 
-__all__ = ["SiteServer"]
-
 import argparse
 import gzip
 import io
