@@ -38,7 +38,8 @@ class Penalty(Protocol):
     ``gradient(z)``       ``(P, k)``           ``"gd"`` and ``"lm"``: who has it says that h is smooth
     ====================  ===================  =============================================================
 
-    ``value`` may be infinite, with a ``prox`` that projects. Where h has kinks there must be no ``gradient``.
+    ``value`` may be infinite, with a ``prox`` that projects. Where h has kinks there must be no ``gradient``;
+    without ``prox`` no recovery is then said to have converged beside one.
     The second derivatives that ``"lm"`` needs are differences of it. A subclass of ``L1``, ``L2`` or
     ``HardSparsity`` is asked for these methods like any other object, whatever it has overridden.
 

@@ -28,6 +28,7 @@ def soft_threshold(u: Tensor, t: float | Tensor) -> Tensor:
 
     Source: Beck and Teboulle (2009), eq. (2.6). Taught in chapter 1.
 
+    >>> import torch
     >>> soft_threshold(torch.tensor([3.0, -0.5, -2.0]), 1.0)
     tensor([ 2., -0., -1.])
     """
@@ -53,6 +54,7 @@ def hard_threshold(u: Tensor, s: int) -> Tensor:
 
     Source: Blumensath and Davies (2009). Taught in chapter 1.
 
+    >>> import torch
     >>> hard_threshold(torch.tensor([3.0, -0.5, -2.0]), 2)
     tensor([ 3.,  0., -2.])
     """

@@ -68,9 +68,7 @@ class SparseModel:
         if len(u) <= size:
             return self._pushed(u, directions) @ A.mT
         parts = torch.arange(len(u), device=u.device).split(size)
-        made = [
-            self._pushed(u[part], directions[part]) @ linear.rows(A, part).mT for part in parts
-        ]
+        made = [self._pushed(u[part], directions[part]) @ linear.rows(A, part).mT for part in parts]
         return torch.cat(made)
 
     def recovery(self, fit: Fit, objective: Tensor) -> Recovery:

@@ -66,6 +66,7 @@ def gsl_l1(
 
     Source: Honoré, Ghosh and Chatterjee (2023), eq. (4). Taught in chapter 6.
 
+    >>> import torch
     >>> from gsl_utils.generators import Exponential
     >>> eye = torch.eye(3, dtype=torch.float64)
     >>> y = torch.tensor([1.0, 1.0, torch.e], dtype=torch.float64)
@@ -116,6 +117,7 @@ def gsl_l2(
 
     Source: Honoré, Ghosh and Chatterjee (2023). Taught in chapter 6.
 
+    >>> import torch
     >>> from gsl_utils.generators import Exponential
     >>> eye = torch.eye(3, dtype=torch.float64)
     >>> y = torch.tensor([1.0, 1.0, torch.e], dtype=torch.float64)

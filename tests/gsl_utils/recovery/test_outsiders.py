@@ -235,13 +235,24 @@ def test_a_penalty_that_rules_makes_no_false_word():
     torch.testing.assert_close(found.z, same.z, rtol=1e-5, atol=1e-10)
 
 
+def test_a_value_with_a_kink_nearby_makes_no_false_word():
+    """From a billionth beside it every step that the data allow goes far beyond, and seems to gain nothing."""
+
+    class Sharp:
+        def value(self, z):
+            return 1e3 * z.abs().sum(-1)
+
+    eye, y = torch.eye(1, dtype=D), torch.ones(1, dtype=D)
+    assert not recover(identity, eye, y, penalty=Sharp(), z0=1e-9 * y, lr=1e-30, steps=1).converged
+
+
 def test_a_smooth_penalty_may_curve_downwards():
     class Waves:
         def value(self, z):
-            return 0.5 * z.mul(3).cos().sum(-1)
+            return 30 * z.cos().sum(-1)
 
         def gradient(self, z):
-            return -1.5 * z.mul(3).sin()
+            return -30 * z.sin()
 
     found = recover(curved, A, Y, penalty=Waves(), method="lm", z0=Z0, steps=200)
     start = (curved(Z0) @ A.T - Y).square().sum(-1) + Waves().value(Z0)
