@@ -7,28 +7,27 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from bindery.claims.commits import Commits
+from bindery.claims.criterion import Criterion
+from bindery.claims.history import Commits
 from bindery.claims.model import Claim, Erratum
-from bindery.claims.schema import SOURCES, THEOREM, VERDICTS
+from bindery.claims.schema import THEOREM, VERDICTS
 from bindery.claims.verdicts import Measurement, Verdict, decide
 
 # Verdicts on a claim whose test was run and stands.
 COUNTED = ("reproduced", "reproduced after correction", "contradicted", "not settled")
+# What claims of each standing are counted among; theorem checks, which test the code, apart.
+_GROUPS = dict.fromkeys(("stated", "quoted", "companion"), "the papers")
+_GROUPS |= {"summary": "a machine-written summary", "ours": "our own questions"}
+_THEOREMS = "theorem checks"
 # Of two-sided intervals at 99 %, so many miss what they are intervals of.
 _MISS = 0.01
 
 
 @dataclass(frozen=True)
 class Entry:
-    """One claim with its verdicts.
+    """One claim with its verdicts: from the page, and from stored results, which may be older than the code.
 
-    Args:
-        record: The claim's record.
-        quick: The verdict of the quick profile, read from the page; None where the page records nothing.
-        paper: The verdict of the paper profile, read from stored results; None where nothing is stored.
-        stale: Whether the stored results are older than the code or data that they are computed with.
-        seeds: The quick verdict's word under other seeds, as ``make seeds`` stored them.
-        commits: The commits of the criterion and of the first value.
+    ``seeds`` holds the quick verdict's word under other seeds, as ``make seeds`` stored them.
     """
 
     record: Claim
@@ -46,18 +45,12 @@ class Entry:
     @property
     def agreement(self) -> bool | None:
         """Whether the quick and the paper profile agree; None where one of them was not run."""
-        if self.quick is None or self.paper is None:
-            return None
-        return self.quick.word == self.paper.word
+        return self.quick.word == self.paper.word if self.quick and self.paper else None
 
     @property
     def group(self) -> str:
-        """What the claim is counted among: theorem checks, or claims by who makes them."""
-        if self.record.kind == THEOREM:
-            return "theorem checks"
-        if self.record.standing in SOURCES:
-            return "the papers"
-        return {"summary": "a machine-written summary", "ours": "our own questions"}[self.record.standing]
+        """What the claim is counted among."""
+        return _THEOREMS if self.record.kind == THEOREM else _GROUPS[self.record.standing]
 
 
 @dataclass(frozen=True)
@@ -66,6 +59,10 @@ class Ledger:
 
     entries: tuple[Entry, ...]
     errata: tuple[Erratum, ...]
+
+    def entry(self, claim_id: str) -> Entry:
+        """Return the entry of a claim that is known to be there."""
+        return next(entry for entry in self.entries if entry.record.id == claim_id)
 
     def chapter(self, stem: str) -> tuple[Entry, ...]:
         """Return the entries of one chapter."""
@@ -76,8 +73,8 @@ class Ledger:
         return _counts(self.entries)
 
     def groups(self) -> dict[str, dict[str, int]]:
-        """Return the same for each group: the papers, a summary, our questions, theorem checks."""
-        names = ("the papers", "a machine-written summary", "our own questions", "theorem checks")
+        """Return the same for each group."""
+        names = dict.fromkeys([*_GROUPS.values(), _THEOREMS])
         return {name: _counts(entry for entry in self.entries if entry.group == name) for name in names}
 
 
@@ -100,73 +97,61 @@ def to_json(ledger: Ledger) -> str:
         "claims": [_entry_json(entry) for entry in ledger.entries],
         "counts": ledger.counts(),
         "counts_by_standing": ledger.groups(),
-        "errata": [_erratum_json(erratum) for erratum in ledger.errata],
+        "errata": [_without(erratum, "file", "line") for erratum in ledger.errata],
     }
-    return json.dumps(data, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
+    return json.dumps(data, indent=1, sort_keys=True, ensure_ascii=False, default=_record_json) + "\n"
+
+
+def _record_json(held: Any) -> Any:
+    return held.text if isinstance(held, Criterion) else vars(held)
+
+
+def _without(record: object, *names: str) -> dict[str, Any]:
+    return {name: value for name, value in vars(record).items() if name not in names}
 
 
 def _entry_json(entry: Entry) -> dict[str, Any]:
-    claim, deciding = entry.record, entry.deciding
-    control: dict[str, Any] = {"none": claim.control.reason}
-    if claim.control.reason is None:
-        own = claim.control.criterion
-        control = {"variant": claim.control.variant, "expect": claim.control.expect}
-        control |= {"criterion": own.text if own else None, "spared": dict(claim.control.spared)}
-        control |= {"by_construction": claim.control.by_construction}
-    words = ("id", "paper", "key", "locus", "standing", "claim", "proposition", "kind", "chapter")
+    control, deciding = entry.record.control, entry.deciding
     return {
-        **{name: getattr(claim, name) for name in (*words, "tolerance", "misprint", "unpublished", "again")},
-        "quantity": dict(claim.quantity),
-        "criterion": claim.criterion.text if claim.criterion else None,
-        "control": control,
-        "history": [vars(change) for change in claim.history],
-        "after_look": claim.after_look,
-        "accepted": vars(claim.accepted),
-        "verdict": deciding.word,
+        **_without(entry.record, "file", "line", "testable", "reason"),
+        "control": {"none": control.reason} if control.reason is not None else _without(control, "reason"),
+        "after_look": entry.record.after_look,
+        **_verdict_json(deciding, "verdict", "reasons", "half", "double", "margin"),
         "decided_by": deciding.profile or None,
-        "reasons": list(deciding.reasons),
-        "half": deciding.half,
-        "double": deciding.double,
-        "margin": _finite(deciding.margin),
-        "seeds": dict(entry.seeds),
-        "commits": vars(entry.commits),
+        **_without(entry, "record", "quick", "paper"),
         "quick": _verdict_json(entry.quick),
         "paper": _verdict_json(entry.paper),
         "agreement": entry.agreement,
-        "stale": entry.stale,
     }
 
 
-def _erratum_json(erratum: Erratum) -> dict[str, Any]:
-    return {name: value for name, value in vars(erratum).items() if name not in {"file", "line"}}
-
-
-def _finite(margin: float | None) -> float | None:
-    """A margin as JSON has it: none for a count, whose interval has no width."""
-    return None if margin is None or math.isinf(margin) else round(margin, 3)
-
-
-def _verdict_json(verdict: Verdict | None) -> dict[str, Any] | None:
+def _verdict_json(verdict: Verdict | None, *names: str) -> Any:
+    """A verdict's fields, or some of them; a margin is none for a count, whose interval has no width."""
     if verdict is None:
         return None
-    words = {"verdict": verdict.word, "half": verdict.half, "double": verdict.double}
-    more = {"margin": _finite(verdict.margin), "measured": _measured_json(verdict.measurement)}
-    return {**words, **more, "reasons": list(verdict.reasons)}
+    margin = verdict.margin
+    told = _without(verdict, "word", "profile", "measurement") | {
+        "verdict": verdict.word,
+        "margin": None if margin is None or math.isinf(margin) else round(margin, 3),
+        "measured": _measured_json(verdict.measurement),
+    }
+    return {name: told[name] for name in names or told}
 
 
 def _measured_json(measured: Measurement | None) -> dict[str, Any] | None:
     if measured is None:
         return None
-    words = {name: getattr(measured, name) for name in ("n", "unit", "profile", "seed", "note")}
-    quantities = {name: estimate._asdict() for name, estimate in measured.values.items()}
-    broken = measured.control
-    control = None if broken is None else {name: estimate._asdict() for name, estimate in broken.items()}
-    return {**words, "quantities": quantities, "control": control}
+    quantities, control = (
+        None if held is None else {name: estimate._asdict() for name, estimate in held.items()}
+        for held in (measured.values, measured.control)
+    )
+    return {**_without(measured, "id", "values"), "quantities": quantities, "control": control}
 
 
 def report(entry: Entry) -> str:
     """Return a claim's record, what was measured and the verdict as text for a terminal."""
     claim, control, deciding = entry.record, entry.record.control, entry.deciding
+    run = f", decided by the {deciding.profile} profile" if deciding.profile else ""
     rows = [
         ("claim", f"{claim.id} ({claim.chapter}, {claim.standing}, {claim.kind}): {claim.claim}"),
         ("proposition", claim.proposition),
@@ -176,13 +161,10 @@ def report(entry: Entry) -> str:
         ("tolerance", claim.tolerance or "none"),
         ("control", f"none: {control.reason}" if control.reason else f"{control.variant}; {control.expect}"),
         *[("", f"the control spares {name}: {reason}") for name, reason in control.spared.items()],
+        *[row for verdict in (entry.quick, entry.paper) if verdict for row in _measured_rows(verdict)],
+        ("verdict", f"{deciding.word}{run}"),
+        *[("", reason) for reason in deciding.reasons],
     ]
-    for verdict in (entry.quick, entry.paper):
-        if verdict is not None:
-            rows += _measured_rows(verdict)
-    run = f", decided by the {deciding.profile} profile" if deciding.profile else ""
-    rows.append(("verdict", f"{deciding.word}{run}"))
-    rows += [("", reason) for reason in deciding.reasons]
     if deciding.half or deciding.double:
         rows.append(("tolerance", f"half: {deciding.half}; double: {deciding.double}"))
     if deciding.margin is not None and math.isfinite(deciding.margin):
@@ -194,23 +176,22 @@ def report(entry: Entry) -> str:
     if entry.stale:
         rows.append(("", "the stored paper result is stale: its code or data have changed since"))
     rows.append(("accepted", f"{claim.accepted.verdict}: {claim.accepted.reason}"))
-    return "\n".join(_row(name, text) for name, text in rows)
+    indent = " " * 14
+    return "\n".join(
+        textwrap.fill(text, 100, initial_indent=f"{name:<13} ", subsequent_indent=indent)
+        for name, text in rows
+    )
 
 
 def _measured_rows(verdict: Verdict) -> list[tuple[str, str]]:
     measured = verdict.measurement
     if measured is None:
         return []
-    units = f"{measured.n} {measured.unit}{'s' if measured.n > 1 else ''}, seed {measured.seed}"
-    rows = [(verdict.profile, f"{verdict.word} ({units}){f'; {measured.note}' if measured.note else ''}")]
-    rows += [
-        ("", f"{label}{name} = {value:g}, 99 % interval [{low:g}, {high:g}]")
-        for label, name, (value, low, high) in measured.parts
+    note = f"; {measured.note}" if measured.note else ""
+    return [
+        (verdict.profile, f"{verdict.word} ({measured.units}, seed {measured.seed}){note}"),
+        *[
+            ("", f"{label}{name} = {value:g}, 99 % interval [{low:g}, {high:g}]")
+            for label, name, (value, low, high) in measured.parts
+        ],
     ]
-    return rows
-
-
-def _row(name: str, text: str) -> str:
-    """Return a labelled paragraph with a hanging indent."""
-    indent = " " * 14
-    return textwrap.fill(text, 100, initial_indent=f"{name:<13} ", subsequent_indent=indent)

@@ -1,42 +1,26 @@
-"""The history of a record is append-only: every entry that an ancestor commit held is still there."""
+"""The past of the records, as git has it: their history is append-only, and a criterion has a commit."""
 
+import re
 import subprocess
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from bindery.claims.yamlfile import Loader
+
 # A claim's id, and of one entry of its history the date, what changed and why.
 Entry = tuple[str, str, str, str]
-_Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+# The id in what a page records, with the quotation marks as they stand inside of JSON inside of JSON.
+_ID = re.compile(r'\\"id\\": \\"([a-z0-9-]+)\\"')
 
 
-def entries(text: str) -> set[Entry]:
-    """Return the entries of every history in a file of claims; line breaks in them do not count.
-
-    >>> entries("claims: [{id: a, history: [{date: 2030-01-01, change: b, why: c}]}]")
-    {('a', '2030-01-01', 'b', 'c')}
-    """
-    return {
-        (str(claim["id"]), *(_line(change[name]) for name in ("date", "change", "why")))  # type: ignore[misc]
-        for claim in records(text)
-        for change in claim.get("history") or []
-    }
-
-
-def records(text: str) -> list[dict[str, Any]]:
-    """Return the records in a file of claims; one that is not YAML never held a record."""
-    try:
-        content = yaml.load(text, _Loader)
-    except yaml.YAMLError:
-        return []
-    claims = content.get("claims") if isinstance(content, dict) else None
-    return [claim for claim in claims or [] if isinstance(claim, dict) and "id" in claim]
-
-
-def _line(field: object) -> str:
-    return " ".join(str(field).split())
+def git(root: Path, *words: str) -> str:
+    """Return what git says in a book's folder."""
+    done = subprocess.run(["git", *words], cwd=root, capture_output=True, check=True)
+    return done.stdout.decode("utf-8", errors="replace")
 
 
 def unknown(root: Path) -> str:
@@ -48,34 +32,81 @@ def unknown(root: Path) -> str:
     return "this clone is shallow: fetch its whole history" if shallow == "true" else ""
 
 
+def _contents(root: Path, files: str) -> Iterator[tuple[str, str]]:
+    """Yield each content that some files ever had, the oldest first, with the short name of its commit."""
+    commit = ""
+    log = git(root, "log", "--reverse", "--raw", "--no-abbrev", "--format=%h", "--", files)
+    for line in filter(None, log.splitlines()):
+        if not line.startswith(":"):
+            commit = line[:9]
+        # Of a line such as ":100644 100644 <old> <new> M<tab>claims/a.yml" the new content, unless gone.
+        elif set(blob := line.split()[3]) != {"0"}:
+            yield commit, git(root, "cat-file", "blob", blob)
+
+
+def _records(text: str) -> list[dict[str, Any]]:
+    """Return the records in a file of claims; one that is not YAML never held a record."""
+    try:
+        content = yaml.load(text, Loader)
+    except yaml.YAMLError:
+        return []
+    claims = content.get("claims") if isinstance(content, dict) else None
+    return [claim for claim in claims or [] if isinstance(claim, dict) and "id" in claim]
+
+
+def entries(text: str) -> set[Entry]:
+    """Return the entries of every history in a file of claims; line breaks in them do not count.
+
+    >>> entries("claims: [{id: a, history: [{date: 2030-01-01, change: b, why: c}]}]")
+    {('a', '2030-01-01', 'b', 'c')}
+    """
+    return {
+        (str(claim["id"]), *(" ".join(str(change[name]).split()) for name in ("date", "change", "why")))  # type: ignore[misc]
+        for claim in _records(text)
+        for change in claim.get("history") or []
+    }
+
+
 def lost(root: Path) -> list[Entry]:
     """Return the entries that some commit before held and that no file of claims holds any more."""
     files = sorted((root / "claims").glob("*.yml"))
     now = set().union(*(entries(file.read_text(encoding="utf-8")) for file in files))
-    return sorted(set().union(*map(entries, _versions(root))) - now)
-
-
-def _versions(root: Path) -> Iterator[str]:
-    """Yield each content that a file of claims ever had, once."""
-    log = git(root, "log", "--raw", "--no-abbrev", "--format=", "--", "claims/*.yml").splitlines()
-    # Of a line such as ":100644 100644 <old> <new> M<tab>claims/a.yml" the new content.
-    blobs = dict.fromkeys(line.split()[3] for line in log if line.startswith(":"))
-    for blob in blobs:
-        if set(blob) != {"0"}:  # the file went
-            yield git(root, "cat-file", "blob", blob)
-
-
-def git(root: Path, *words: str) -> str:
-    """Return what git says in a book's folder."""
-    done = subprocess.run(["git", *words], cwd=root, capture_output=True, check=True)
-    return done.stdout.decode("utf-8", errors="replace")
+    then = dict.fromkeys(text for _, text in _contents(root, "claims/*.yml"))
+    return sorted(set().union(*map(entries, then)) - now)
 
 
 def problems(root: Path) -> list[str]:
     """Say which entries of histories are gone; nothing where the past cannot be looked at."""
-    if unknown(root):
-        return []
     return [
         f"claims: the history of {claim} held an entry of {date} that is gone: {change} Put it back"
-        for claim, date, change, _ in lost(root)
+        for claim, date, change, _ in ([] if unknown(root) else lost(root))
     ]
+
+
+@dataclass(frozen=True)
+class Commits:
+    """The last commit that changed a claim's criterion, and the first whose page recorded a value."""
+
+    criterion: str = ""
+    value: str = ""
+
+
+def commits(root: Path) -> dict[str, Commits]:
+    """Return the commits of every claim; nothing where the past cannot be looked at.
+
+    A criterion that came after the first value shows here, whatever its record says.
+    """
+    if unknown(root) or not git(root, "rev-list", "--all", "--max-count=1"):
+        return {}
+    criteria: dict[str, tuple[str, str]] = {}
+    for commit, text in _contents(root, "claims/*.yml"):
+        for record in _records(text):
+            said = str(record.get("criterion"))
+            if criteria.get(record["id"], ("", ""))[1] != said:
+                criteria[record["id"]] = commit, said
+    values: dict[str, str] = {}
+    for commit, text in _contents(root, "book/*.ipynb"):
+        for claim in _ID.findall(text):
+            values.setdefault(claim, commit)
+    known = dict.fromkeys([*criteria, *values])
+    return {claim: Commits(criteria.get(claim, ("", ""))[0], values.get(claim, "")) for claim in known}

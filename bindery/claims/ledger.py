@@ -8,8 +8,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from bindery.claims import reseed
-from bindery.claims.commits import Commits, commits
 from bindery.claims.entries import Entry, Ledger, report
+from bindery.claims.history import Commits, commits
 from bindery.claims.model import Claim, Records
 from bindery.claims.recorded import EVIDENCE, Recorded, chapter_of, from_page, from_results
 from bindery.claims.records import read
@@ -35,27 +35,20 @@ def problems(root: Path) -> list[str]:
     records = read(root)
     recorded = _recorded(root, records)
     found = [str(problem) for problem in records.problems]
-    for quick, paper in recorded.values():
-        found += [problem for part in (quick, paper) if part is not None for problem in part.problems]
+    found += [problem for pair in recorded.values() for part in pair if part for problem in part.problems]
     for entry in _settle(records, recorded, {}, {}).entries:
-        found += _entry_problems(entry)
-    return found
-
-
-def _entry_problems(entry: Entry) -> list[str]:
-    claim, word = entry.record, entry.deciding.word
-    place = f"{claim.file}:{claim.line}: {claim.id}"
-    found = []
-    for verdict in (entry.quick, entry.paper):
-        if verdict is not None and verdict.word == "void":
-            why = "; ".join(verdict.reasons)
-            found.append(f"{place}: its verdict in the {verdict.profile} profile is void: {why}")
-    if word not in {claim.accepted.verdict, "void"}:
-        found.append(
-            f"{place}: its verdict was accepted as {claim.accepted.verdict!r} and is now {word!r} "
-            f"({'; '.join(entry.deciding.reasons)}); if that is right, say why: "
-            f'python -m bindery accept {claim.id} --reason "..."'
-        )
+        claim, deciding = entry.record, entry.deciding
+        place = f"{claim.file}:{claim.line}: {claim.id}"
+        for verdict in (entry.quick, entry.paper):
+            if verdict is not None and verdict.word == "void":
+                why = "; ".join(verdict.reasons)
+                found.append(f"{place}: its verdict in the {verdict.profile} profile is void: {why}")
+        if deciding.word not in {claim.accepted.verdict, "void"}:
+            found.append(
+                f"{place}: its verdict was accepted as {claim.accepted.verdict!r} and is now "
+                f"{deciding.word!r} ({'; '.join(deciding.reasons)}); if that is right, say why: "
+                f'python -m bindery accept {claim.id} --reason "..."'
+            )
     return found
 
 
@@ -69,8 +62,7 @@ def _recorded(root: Path, records: Records) -> dict[str, Pair]:
     """
     found: dict[str, list[Pair]] = {chapter: [] for chapter in records.chapters}
     pages = {page.stem: page for page in sorted((root / "book").glob("*.ipynb"))}
-    stems = dict.fromkeys([*found, *(f"{chapter}{EVIDENCE}" for chapter in found), *pages])
-    for stem in stems:
+    for stem in dict.fromkeys([*found, *(f"{chapter}{EVIDENCE}" for chapter in found), *pages]):
         page = from_page(root, pages[stem], records) if stem in pages else None
         results = from_results(root, stem, records) if chapter_of(stem) in records.chapters else None
         found.setdefault(chapter_of(stem), []).append((page, results))
@@ -100,13 +92,11 @@ def _settle(
     written: Mapping[str, Commits],
     seeds: Mapping[str, Mapping[str, str]],
 ) -> Ledger:
-    order = {claim_id: place for place, claim_id in enumerate(records.index)}
-    claims = sorted(
-        records.claims.values(),
-        key=lambda claim: (records.chapters.index(claim.chapter), order.get(claim.id, len(order))),
-    )
+    order = [*records.index, *records.claims]
     entries = []
-    for claim in claims:
+    for claim in sorted(
+        records.claims.values(), key=lambda one: (records.chapters.index(one.chapter), order.index(one.id))
+    ):
         quick, paper = recorded.get(claim.chapter, (None, None))
         more = (seeds.get(claim.id, {}), written.get(claim.id, Commits()))
         stale = paper is not None and claim.id in paper.stale
@@ -121,7 +111,6 @@ def _verdict(claim: Claim, recorded: Recorded | None) -> Verdict | None:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the arguments of the ``claim`` command."""
     parser.add_argument("id", help="the claim's id, such as cs-noise")
 
 
@@ -132,14 +121,13 @@ def run(args: argparse.Namespace) -> int:
 
     root = require_root()
     claim = known_claim(read(root), args.id)
-    stems = [
-        stem for stem in (f"{claim.chapter}{EVIDENCE}", claim.chapter) if notebook_path(root, stem).is_file()
-    ]
+    names = (f"{claim.chapter}{EVIDENCE}", claim.chapter)
+    stems = [stem for stem in names if notebook_path(root, stem).is_file()]
     if not stems:
         print(f"no notebook decides {claim.id} yet: there is no notebooks/{claim.chapter}.ipynb\n")
     elif any(outcome.failure for outcome in execute(root, stems[:1])):
         return 1
-    print(report(next(entry for entry in collect(root).entries if entry.record.id == claim.id)))
+    print(report(collect(root).entry(claim.id)))
     return 0
 
 

@@ -11,21 +11,16 @@ from bindery.claims.yamlfile import Problem
 
 @dataclass(frozen=True)
 class Control:
-    """The broken variant for which the criterion must fail, or the reason why there is none.
-
-    Args:
-        variant: What is broken; None when there is no control.
-        expect: What is expected of it, in words.
-        criterion: What the control must satisfy beside violating the claim's own criterion, or None.
-        spared: The quantities of the criterion that the control does not exercise, each with the reason.
-        by_construction: Why the control could come out in one way only; None where it could not.
-        reason: Why there is no control; None when there is one.
-    """
+    """The broken variant for which the criterion must fail, or the reason why there is none."""
 
     variant: str | None = None
+    # What is expected of it, in words.
     expect: str | None = None
+    # What it must satisfy itself, beside violating the claim's own criterion.
     criterion: Criterion | None = None
+    # The quantities of the claim's criterion that it does not exercise, each with the reason.
     spared: Mapping[str, str] = field(default_factory=dict)
+    # Why it could come out in one way only, where that is so.
     by_construction: str | None = None
     reason: str | None = None
 
@@ -50,19 +45,7 @@ class Change:
 
 @dataclass(frozen=True)
 class Claim:
-    """One claim of one source; the fields are those of its YAML record.
-
-    Args:
-        file: The record's file, relative to the book's root.
-        line: The line where the record starts.
-        paper: The source, in words.
-        key: The source's key in the bibliography.
-        proposition: The sentence that is true when the claim is reproduced.
-        criterion: What the measured quantities must satisfy; None where nothing is decided.
-        reason: Why the claim is not testable; None when it is.
-        misprint: The id of the erratum whose correction is tested, or None.
-        again: By what it will be judged again, until it is; None where its verdict stands.
-    """
+    """One claim of one source; the fields are those of its YAML record, with its place and its source."""
 
     file: str
     line: int
@@ -72,6 +55,7 @@ class Claim:
     locus: str
     standing: str
     claim: str
+    # The sentence that is true when the claim is reproduced.
     proposition: str
     kind: str
     chapter: str
@@ -79,12 +63,15 @@ class Claim:
     criterion: Criterion | None
     tolerance: str | None
     control: Control
-    testable: bool
-    reason: str | None
-    misprint: str | None
     unpublished: str | None
-    again: str | None
     accepted: Accepted
+    testable: bool = True
+    # Why it is not testable.
+    reason: str | None = None
+    # The erratum whose correction is tested.
+    misprint: str | None = None
+    # By what it will be judged again, until it is.
+    again: str | None = None
     history: tuple[Change, ...] = ()
 
     @property
@@ -136,5 +123,4 @@ class Records:
 
     def closest(self, claim_id: str) -> str | None:
         """Return the known id that looks most like ``claim_id``, or None when none does."""
-        matches = difflib.get_close_matches(claim_id, self.claims, n=1, cutoff=0.5)
-        return matches[0] if matches else None
+        return next(iter(difflib.get_close_matches(claim_id, self.claims, n=1, cutoff=0.5)), None)

@@ -30,8 +30,7 @@ def from_page(root: Path, page: Path, records: Records, *, profile: str | None =
     where = page.relative_to(root).as_posix() if page.is_relative_to(root) else page.as_posix()
     recorded = Recorded(where)
     try:
-        notebook = json.loads(page.read_text(encoding="utf-8"))
-        found = list(_outputs(notebook))
+        found = list(claims_of(json.loads(page.read_text(encoding="utf-8"))))
     except (ValueError, KeyError, TypeError, AttributeError):
         recorded.problems.append(f"{where}: is not a notebook that can be read")
         return recorded
@@ -63,38 +62,36 @@ def chapter_of(stem: str) -> str:
     return stem.removesuffix(EVIDENCE)
 
 
-def _outputs(notebook: Mapping[str, Any]) -> Iterator[Any]:
+def claims_of(notebook: Mapping[str, Any]) -> Iterator[Any]:
+    """Yield what a page records for claims, as it stands in its outputs."""
     for cell in notebook["cells"]:
         for output in cell.get("outputs", []):
             if CLAIM_MIME in output.get("data", {}):
                 data = output["data"][CLAIM_MIME]
-                yield json.loads(data) if isinstance(data, str) else data
+                yield data if isinstance(data, Mapping) else json.loads("".join(data))
 
 
 def _add(recorded: Recorded, found: Iterable[Any], stem: str, records: Records, profile: str | None) -> None:
     for data in found:
         claim_id = data.get("id") if isinstance(data, Mapping) else None
         claim = records.claims.get(str(claim_id))
+        problem = f"records {claim_id}"
         if claim is None:
             close = records.closest(str(claim_id))
             hint = f"; did it mean {close}?" if close else ""
-            recorded.problems.append(
-                f"{recorded.where}: records {claim_id}, which has no sound record in claims/{hint}"
-            )
+            problem += f", which has no sound record in claims/{hint}"
         elif claim_id in recorded.measurements:
-            recorded.problems.append(f"{recorded.where}: records {claim_id} more than once")
+            problem += " more than once"
         elif claim.chapter != chapter_of(stem):
-            recorded.problems.append(
-                f"{recorded.where}: records {claim_id}, which belongs to {claim.chapter} ({claim.file})"
-            )
+            problem += f", which belongs to {claim.chapter} ({claim.file})"
         elif profile is not None and data.get("profile") != profile:
-            recorded.problems.append(
-                f"{recorded.where}: records {claim_id} in the {data.get('profile')} profile, not in {profile}"
-            )
+            problem += f" in the {data.get('profile')} profile, not in {profile}"
         else:
             try:
                 recorded.measurements[claim.id] = Measurement.from_json(data, claim)
+                continue
             except ValueError as error:
-                recorded.problems.append(f"{recorded.where}: {error}")
+                problem = str(error)
             except (KeyError, TypeError) as error:
-                recorded.problems.append(f"{recorded.where}: {claim_id} is recorded incompletely ({error})")
+                problem = f"{claim_id} is recorded incompletely ({error})"
+        recorded.problems.append(f"{recorded.where}: {problem}")

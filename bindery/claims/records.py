@@ -38,13 +38,10 @@ def _read(root: Path, stamps: tuple[tuple[Path, int, int], ...]) -> Records:
             _read_index(file, index)
         elif path.name == "errata.yml":
             for place, record in _entries(file, "errata"):
-                erratum = _erratum(file, place, record)
-                _add(file, place, errata, erratum)
+                _add(file, place, errata, _erratum(file, place, record))
         else:
             for place, record in _entries(file, "claims"):
-                claim = _claim(file, place, record)
-                if claim is not None:
-                    _add(file, place, claims, claim)
+                _add(file, place, claims, _claim(file, place, record))
     problems = [problem for file in files.values() for problem in file.problems]
     # A record that is there but not sound has been reported; what misses it need not be.
     broken = {problem.id for problem in problems}
@@ -79,16 +76,14 @@ def deciding_fields(root: Path, chapter: str) -> dict[str, dict[str, Any]]:
 def _entries(file: YamlFile, name: str) -> list[tuple[Place, dict[str, Any]]]:
     """Return the records of a file that follow the schema, each with its place."""
     items = file.data.get(name) if isinstance(file.data, dict) else None
-    places = [((name, number), item) for number, item in enumerate(items if isinstance(items, list) else [])]
-    return [(place, item) for place, item in places if file.sound(place)]
+    places = {(name, number): item for number, item in enumerate(items if isinstance(items, list) else [])}
+    return [(place, item) for place, item in places.items() if file.sound(place)]
 
 
 def _add(file: YamlFile, place: Place, known: dict[str, Any], record: Any) -> None:
-    if record.id in known:
+    if record is not None and known.setdefault(record.id, record) is not record:
         other = known[record.id]
         file.report((*place, "id"), f"is taken already, in {other.file}:{other.line}; ids must be unique")
-    else:
-        known[record.id] = record
 
 
 def _read_index(file: YamlFile, index: dict[str, str]) -> None:
@@ -100,16 +95,9 @@ def _read_index(file: YamlFile, index: dict[str, str]) -> None:
 
 
 def _erratum(file: YamlFile, place: Place, record: dict[str, Any]) -> Erratum:
-    plain = {name: value for name, value in record.items() if name not in {"counterexample", "claims"}}
-    shown = record["counterexample"]
-    return Erratum(
-        file.name,
-        file.line(place),
-        page=shown["page"],
-        claim=shown["claim"],
-        claims=tuple(record["claims"]),
-        **plain,
-    )
+    fields = {**record, **record["counterexample"], "claims": tuple(record["claims"])}
+    del fields["counterexample"]
+    return Erratum(file.name, file.line(place), **fields)
 
 
 def _claim(file: YamlFile, place: Place, record: dict[str, Any]) -> Claim | None:
@@ -129,38 +117,24 @@ def _claim(file: YamlFile, place: Place, record: dict[str, Any]) -> Claim | None
             file.report((*place, "control", "spared"), f"names {strangers}, not in the criterion")
         used |= set(control.criterion.quantities if control.criterion else ())
     if criterion is not None and used != set(record["quantity"]):
-        file.report(
-            (*place, "quantity"),
-            f"names {sorted(record['quantity'])}, but the criterion and its control use {sorted(used)}",
-        )
+        uses = f"but the criterion and its control use {sorted(used)}"
+        file.report((*place, "quantity"), f"names {sorted(record['quantity'])}, {uses}")
     if criterion is not None and criterion.scalable and record["tolerance"] is None:
-        file.report(
-            (*place, "tolerance"), "is null, but the criterion has a tolerance; say where it comes from"
-        )
+        why = "is null, but the criterion has a tolerance; say where it comes from"
+        file.report((*place, "tolerance"), why)
     for number, change in enumerate(record.get("history", [])):
         try:
             datetime.date.fromisoformat(change["date"])
         except ValueError:
-            at = (*place, "history", number, "date")
-            file.report(at, f"was {change['date']!r}; it must be a date, YYYY-MM-DD")
+            problem = f"was {change['date']!r}; it must be a date, YYYY-MM-DD"
+            file.report((*place, "history", number, "date"), problem)
     header = {name: file.data.get(name) for name in ("paper", "key")}
     if control is None or None in header.values() or not file.sound(place):
         return None
-    same = ("id", "locus", "standing", "claim", "proposition", "kind", "chapter", "quantity", "tolerance")
-    return Claim(
-        file.name,
-        file.line(place),
-        **header,
-        **{name: record[name] for name in (*same, "unpublished")},
-        criterion=criterion,
-        control=control,
-        testable=testable,
-        reason=reason,
-        misprint=record.get("misprint"),
-        again=record.get("again"),
-        accepted=Accepted(**record["accepted"]),
-        history=tuple(Change(**change) for change in record.get("history", [])),
-    )
+    changes = tuple(Change(**change) for change in record.get("history", []))
+    read = {"criterion": criterion, "control": control, "history": changes}
+    accepted = Accepted(**record["accepted"])
+    return Claim(file.name, file.line(place), **{**record, **header, **read, "accepted": accepted})
 
 
 def _report_kind(file: YamlFile, place: Place, record: dict[str, Any], testable: bool) -> None:
@@ -187,21 +161,15 @@ def _control(file: YamlFile, place: Place, record: dict[str, Any]) -> Control | 
     if set(record) == {"none"}:
         return Control(reason=record["none"])
     if not {"variant", "expect"} <= set(record) or "none" in record:
-        file.report(
-            place, f"has the fields {sorted(record)}; it must have variant and expect, or none with a reason"
-        )
+        must = "it must have variant and expect, or none with a reason"
+        file.report(place, f"has the fields {sorted(record)}; {must}")
         return None
     criterion = _criterion(file, (*place, "criterion"), record.get("criterion"))
-    spared, built = record.get("spared", {}), record.get("by_construction")
-    return Control(record["variant"], record["expect"], criterion, spared, built)
+    return Control(**{**record, "criterion": criterion})
 
 
 def _between(
-    claims: Mapping[str, Claim],
-    errata: Mapping[str, Erratum],
-    index: Mapping[str, str],
-    *,
-    has_index: bool,
+    claims: Mapping[str, Claim], errata: Mapping[str, Erratum], index: Mapping[str, str], *, has_index: bool
 ) -> Iterator[tuple[Problem, str]]:
     """Yield where records, errata and the list contradict each other, with the id that is missed."""
     for claim in claims.values():
@@ -212,13 +180,15 @@ def _between(
             listed = f"under {index[claim.id]}" if claim.id in index else "not at all"
             message = f"is {claim.chapter}, but claims/index.yml lists the claim {listed}"
             yield Problem(claim.file, claim.line, claim.id, "chapter", message), claim.id
-    for claim_id in [claim_id for claim_id in index if claim_id not in claims]:
-        yield Problem("claims/index.yml", 1, claim_id, "", "is on the list but has no record"), claim_id
+    for claim_id in index:
+        if claim_id not in claims:
+            yield Problem("claims/index.yml", 1, claim_id, "", "is on the list but has no record"), claim_id
     for erratum in errata.values():
         for claim_id in dict.fromkeys([erratum.claim, *erratum.claims]):
+            message = ""
             if claim_id not in claims:
                 message = f"names {claim_id}, which has no record"
-                yield Problem(erratum.file, erratum.line, erratum.id, "claims", message), claim_id
             elif claim_id in erratum.claims and claims[claim_id].misprint != erratum.id:
                 message = f"names {claim_id}, whose record says misprint: {claims[claim_id].misprint}"
+            if message:
                 yield Problem(erratum.file, erratum.line, erratum.id, "claims", message), claim_id

@@ -22,11 +22,8 @@ def verdicts(root: Path, page: Path) -> tuple[dict[str, str], list[str]]:
     """Return claim to verdict of an executed page of any seed, and what could not be read."""
     records = read(root)
     recorded = from_page(root, page, records, profile=None)
-    found = {
-        claim: decide(records.claims[claim], measured).word
-        for claim, measured in sorted(recorded.measurements.items())
-    }
-    return found, recorded.problems
+    measured = sorted(recorded.measurements.items())
+    return {claim: decide(records.claims[claim], one).word for claim, one in measured}, recorded.problems
 
 
 def depending(words: Mapping[str, Mapping[str, str]]) -> list[str]:
@@ -39,11 +36,7 @@ def depending(words: Mapping[str, Mapping[str, str]]) -> list[str]:
 
 
 def stored(root: Path) -> Words:
-    """Return what the last ``make seeds`` found; a seed's name says so where its page has changed since.
-
-    Raises:
-        BookError: The file is torn.
-    """
+    """Return what the last ``make seeds`` found; a seed's name says so where its page has changed since."""
     file = root / FILE
     if not file.is_file():
         return {}
@@ -69,7 +62,6 @@ def _digest(root: Path, stem: str) -> str:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the arguments of the ``seeds`` command."""
     from bindery.page.execute import add_workers
 
     parser.add_argument("names", nargs="*", help="notebooks, such as 01_classical_cs or 01 (default: all)")
@@ -88,7 +80,8 @@ def run(args: argparse.Namespace) -> int:
     stems = [stem for stem in notebooks.select(root, args.names) if _digest(root, stem)]
     if not stems:
         raise BookError("no page was executed: python -m bindery execute")
-    said = {stem: {claim: {"page": word} for claim, word in _of(root, stem).items()} for stem in stems}
+    pages = {stem: verdicts(root, notebooks.page_path(root, stem))[0] for stem in stems}
+    said = {stem: {claim: {"page": word} for claim, word in found.items()} for stem, found in pages.items()}
     with tempfile.TemporaryDirectory(prefix="seeds-") as scratch:
         failed = _execute(root, said, args.seeds, args.workers, Path(scratch))
     for line in failed:
@@ -101,10 +94,6 @@ def run(args: argparse.Namespace) -> int:
     if not failed:
         _store(root, said)
     return int(bool(differ or failed))
-
-
-def _of(root: Path, stem: str) -> dict[str, str]:
-    return verdicts(root, root / "book" / f"{stem}.ipynb")[0]
 
 
 def _execute(

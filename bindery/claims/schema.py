@@ -7,51 +7,41 @@ against a criterion, a misprint against an erratum) is checked in ``bindery.clai
 from typing import Any
 
 STANDINGS = ("stated", "quoted", "summary", "companion", "ours")
-# Those of a paper, whoever hands it down; the others are a machine's summary and our own questions.
-SOURCES = ("stated", "quoted", "companion")
 # What a theorem decides tests the code, and a measurement decides nothing: both are counted apart.
 THEOREM, MEASUREMENT = "theorem check", "measurement"
 KINDS = (THEOREM, "construction", "bound", "number", "ordering", "trend", MEASUREMENT)
 PROFILES = ("quick", "paper")
 VERDICTS = (
-    "reproduced",
-    "reproduced after correction",
-    "contradicted",
-    "not settled",
-    "measured",
-    "being judged again",
-    "not testable",
-    "not run",
-    "void",
+    *("reproduced", "reproduced after correction", "contradicted", "not settled"),
+    *("measured", "being judged again", "not testable", "not run", "void"),
 )
 
-_TEXT: dict[str, Any] = {"type": "string", "pattern": r"\S"}
-_TEXT_OR_NULL: dict[str, Any] = {"type": ["string", "null"], "pattern": r"\S"}
-_ID: dict[str, Any] = {"type": "string", "pattern": r"^[a-z0-9]+(-[a-z0-9]+)*$"}
-_ID_OR_NULL: dict[str, Any] = {"type": ["string", "null"], "pattern": r"^[a-z0-9]+(-[a-z0-9]+)*$"}
+_Schema = dict[str, Any]
+_TEXT: _Schema = {"type": "string", "pattern": r"\S"}
+_ID: _Schema = {"type": "string", "pattern": r"^[a-z0-9]+(-[a-z0-9]+)*$"}
 
 
-def _record(required: dict[str, Any], optional: dict[str, Any] | None = None) -> dict[str, Any]:
+def _or_null(schema: _Schema) -> _Schema:
+    return schema | {"type": ["string", "null"]}
+
+
+def _list(items: _Schema, **more: int) -> _Schema:
+    return {"type": "array", "items": items, **more}
+
+
+def _mapping(names: str, values: _Schema) -> _Schema:
+    return {"type": "object", "propertyNames": {"pattern": names}, "additionalProperties": values}
+
+
+def _record(required: _Schema, optional: _Schema | None = None) -> _Schema:
     """Return the schema of a mapping with these fields and no others."""
-    return {
-        "type": "object",
-        "required": list(required),
-        "properties": {**required, **(optional or {})},
-        "additionalProperties": False,
-    }
+    fields = required | (optional or {})
+    return {"type": "object", "required": [*required], "properties": fields, "additionalProperties": False}
 
 
-_QUANTITIES = {
-    "type": "object",
-    "propertyNames": {"pattern": r"^[a-z][a-z0-9_]*$"},
-    "additionalProperties": _TEXT,
-}
-_CONTROL = _record(
-    {},
-    dict.fromkeys(("variant", "expect", "criterion", "by_construction", "none"), _TEXT)
-    | {"spared": _QUANTITIES},
-)
-_CHANGE = _record({"date": _TEXT, "change": _TEXT, "why": _TEXT}, {"after_look": {"const": True}})
+_QUANTITIES = _mapping(r"^[a-z][a-z0-9_]*$", _TEXT)
+_CONTROL = dict.fromkeys(("variant", "expect", "criterion", "by_construction", "none"), _TEXT)
+_CHANGE = _record(dict.fromkeys(("date", "change", "why"), _TEXT), {"after_look": {"const": True}})
 _CLAIM = _record(
     {
         "id": _ID,
@@ -62,42 +52,23 @@ _CLAIM = _record(
         "kind": {"enum": list(KINDS)},
         "chapter": _TEXT,
         "quantity": _QUANTITIES,
-        "criterion": _TEXT_OR_NULL,
-        "tolerance": _TEXT_OR_NULL,
-        "control": _CONTROL,
-        "unpublished": _TEXT_OR_NULL,
+        "criterion": _or_null(_TEXT),
+        "tolerance": _or_null(_TEXT),
+        "control": _record({}, _CONTROL | {"spared": _QUANTITIES}),
+        "unpublished": _or_null(_TEXT),
         "accepted": _record({"verdict": {"enum": list(VERDICTS)}, "reason": _TEXT}),
     },
-    {
-        "testable": {"type": "boolean"},
-        "reason": _TEXT,
-        "misprint": _ID_OR_NULL,
-        "again": _TEXT,
-        "history": {"type": "array", "items": _CHANGE},
-    },
+    {"testable": {"type": "boolean"}, "misprint": _or_null(_ID), "history": _list(_CHANGE)}
+    | {"reason": _TEXT, "again": _TEXT},
 )
 _ERRATUM = _record(
-    {
-        "id": _ID,
-        "source": _TEXT,
-        "locus": _TEXT,
-        "printed": _TEXT,
-        "corrected": _TEXT,
-        "counterexample": _record({"page": _TEXT, "claim": _ID}),
-        "survives": _TEXT,
-        "claims": {"type": "array", "items": _ID},
-    }
+    dict.fromkeys(("source", "locus", "printed", "corrected", "survives"), _TEXT)
+    | {"id": _ID, "counterexample": _record({"page": _TEXT, "claim": _ID}), "claims": _list(_ID)}
 )
 
 # One paper's claims: claims/<paper>.yml.
-CLAIMS_SCHEMA: dict[str, Any] = _record(
-    {"paper": _TEXT, "key": _TEXT, "claims": {"type": "array", "minItems": 1, "items": _CLAIM}}
-)
+CLAIMS_SCHEMA = _record({"paper": _TEXT, "key": _TEXT, "claims": _list(_CLAIM, minItems=1)})
 # All misprints: claims/errata.yml.
-ERRATA_SCHEMA: dict[str, Any] = _record({"errata": {"type": "array", "items": _ERRATUM}})
+ERRATA_SCHEMA = _record({"errata": _list(_ERRATUM)})
 # The list that the records must match: claims/index.yml, the chapters in their order and the ids of each.
-INDEX_SCHEMA: dict[str, Any] = {
-    "type": "object",
-    "propertyNames": {"pattern": r"^\d\d_[a-z0-9_]+$"},
-    "additionalProperties": {"type": "array", "minItems": 1, "items": _ID},
-}
+INDEX_SCHEMA = _mapping(r"^\d\d_[a-z0-9_]+$", _list(_ID, minItems=1))

@@ -14,6 +14,7 @@ from bindery.root import find_root
 
 # One value per seed, or what the functions of bindery.claims.intervals make.
 Datum = Any
+_PARTS = ("value", "low", "high")
 
 
 def statement(
@@ -30,11 +31,11 @@ def statement(
     claim_id = one_line("claim_id", claim_id)
     claim = _record(claim_id)
     value, n = _estimates("quantities", quantities)
+    broken = [None, None, None] if control is None else _estimates("control", control)[0]
     fields: dict[str, Any] = {"id": claim_id, "n": n, "unit": one_line("unit", unit)}
     fields |= {"profile": profile, "seed": seed, "note": one_line("note", note, empty=True)}
-    fields |= dict(zip(("value", "low", "high"), value, strict=True))
-    broken = [None, None, None] if control is None else _estimates("control", control)[0]
-    fields |= dict(zip(("control_value", "control_low", "control_high"), broken, strict=True))
+    fields |= dict(zip(_PARTS, value, strict=True))
+    fields |= {f"control_{part}": held for part, held in zip(_PARTS, broken, strict=True)}
     word = None if claim is None else _verdict(claim, fields)
     keys = _keys(fields) | ({f"{claim_id}.verdict": word} if word else {})
     return fields, keys, _line(fields, word)
@@ -53,9 +54,8 @@ def _record(claim_id: str) -> Claim | None:
         raise ValueError(f"claim_id was {claim_id!r}, whose record is not sound: {'; '.join(broken)}")
     close = records.closest(claim_id)
     hint = f"; did you mean {close!r} of {records.claims[close].file}?" if close else ""
-    raise ValueError(
-        f"claim_id was {claim_id!r}, of which no file of {root / 'claims'} has a sound record{hint}"
-    )
+    where = f"of which no file of {root / 'claims'} has a sound record"
+    raise ValueError(f"claim_id was {claim_id!r}, {where}{hint}")
 
 
 def _verdict(claim: Claim, fields: Mapping[str, Any]) -> str:
@@ -82,9 +82,8 @@ def _estimates(name: str, given: Any) -> tuple[list[Any], int]:
 def _estimate(name: str, datum: Any) -> Estimate:
     if not isinstance(datum, Estimate):
         if np.ndim(datum) != 1:
-            raise TypeError(
-                f"{name} was {datum!r}; it must be one value per seed, or made by counts or exact"
-            )
+            must = "it must be one value per seed, or made by counts or exact"
+            raise TypeError(f"{name} was {datum!r}; {must}")
         try:
             datum = by_seed(datum)
         except ValueError as error:
@@ -93,24 +92,19 @@ def _estimate(name: str, datum: Any) -> Estimate:
     return Estimate.of(value, low, high, datum.n)
 
 
-_SUFFIXES = {
-    "value": "",
-    "low": ".low",
-    "high": ".high",
-    "control_value": ".control",
-    "control_low": ".control-low",
-    "control_high": ".control-high",
-}
-
-
 def _keys(fields: Mapping[str, Any]) -> dict[str, Any]:
     """Return the glue keys of a recorded claim with their values."""
     keys: dict[str, Any] = {}
-    for name, suffix in _SUFFIXES.items():
-        if isinstance(fields[name], Mapping):
-            keys |= {f"{fields['id']}.{quantity}{suffix}": item for quantity, item in fields[name].items()}
-        elif fields[name] is not None:
-            keys[f"{fields['id']}{suffix}"] = fields[name]
+    for start, suffixes in (
+        ("", ("", ".low", ".high")),
+        ("control_", (".control", ".control-low", ".control-high")),
+    ):
+        for part, suffix in zip(_PARTS, suffixes, strict=True):
+            held = fields[start + part]
+            if isinstance(held, Mapping):
+                keys |= {f"{fields['id']}.{quantity}{suffix}": item for quantity, item in held.items()}
+            elif held is not None:
+                keys[f"{fields['id']}{suffix}"] = held
     return keys
 
 
@@ -123,7 +117,7 @@ def _line(fields: Mapping[str, Any], word: str | None) -> str:
 
 
 def _shown(fields: Mapping[str, Any], prefix: str) -> str:
-    value, low, high = (fields[prefix + part] for part in ("value", "low", "high"))
+    value, low, high = (fields[prefix + part] for part in _PARTS)
     if not isinstance(value, Mapping):
         return f"{value:.3g} [{low:.3g}, {high:.3g}]"
     return ", ".join(f"{name} = {value[name]:.3g} [{low[name]:.3g}, {high[name]:.3g}]" for name in value)

@@ -35,25 +35,22 @@ class Measurement:
         Raises:
             ValueError: The recorded quantities are not those of the claim's record.
         """
-        values, control = _estimates(claim, data, ""), None
+        place, values, control = f"{claim.file}:{claim.line}", _estimates(claim, data, ""), None
+        had = f"{claim.id}: the value had the quantities {sorted(values)}"
         if set(values) != set(claim.quantities):
-            raise ValueError(
-                f"{claim.id}: the value had the quantities {sorted(values)}; "
-                f"the criterion in {claim.file}:{claim.line} needs {sorted(claim.quantities)}"
-            )
+            raise ValueError(f"{had}; the criterion in {place} needs {sorted(claim.quantities)}")
         if data["control_value"] is not None:
             control = _estimates(claim, data, "control_")
+            had = f"{claim.id}: the control had the quantities {sorted(control)}"
             if not control or set(control) - set(claim.quantity):
-                raise ValueError(
-                    f"{claim.id}: the control had the quantities {sorted(control)}; "
-                    f"the record in {claim.file}:{claim.line} knows {sorted(claim.quantity)}"
-                )
-        return cls(
-            claim.id,
-            values,
-            control,
-            **{name: data[name] for name in ("n", "unit", "profile", "seed", "note")},
-        )
+                raise ValueError(f"{had}; the record in {place} knows {sorted(claim.quantity)}")
+        told = {name: data[name] for name in ("n", "unit", "profile", "seed", "note")}
+        return cls(claim.id, values, control, **told)
+
+    @property
+    def units(self) -> str:
+        """How many units stand behind it."""
+        return f"{self.n} {self.unit}{'' if self.n == 1 else 's'}"
 
     @property
     def parts(self) -> Iterator[tuple[str, str, Estimate]]:
@@ -86,9 +83,8 @@ def decide(claim: Claim, measured: Measurement | None) -> Verdict:
     if measured is None:
         return Verdict("not run", ("nothing is recorded for it",))
     if claim.criterion is None:
-        return Verdict(
-            "measured", ("it is a measurement: it decides nothing",), profile, measurement=measured
-        )
+        reasons: tuple[str, ...] = ("it is a measurement: it decides nothing",)
+        return Verdict("measured", reasons, profile, measurement=measured)
     word, reasons = _word(claim, claim.criterion, measured)
     half = double = None
     if claim.criterion.scalable:
@@ -105,10 +101,8 @@ def _word(claim: Claim, criterion: Criterion, measured: Measurement) -> tuple[st
         case "satisfied" if claim.misprint is None:
             return "reproduced", (f"the whole interval satisfies {criterion}",)
         case "satisfied":
-            reason = (
-                f"the whole interval satisfies {criterion}, for the claim as {claim.misprint} corrects it"
-            )
-            return "reproduced after correction", (reason,)
+            corrected = f"for the claim as {claim.misprint} corrects it"
+            return "reproduced after correction", (f"the whole interval satisfies {criterion}, {corrected}",)
         case "violated":
             return "contradicted", (f"the whole interval violates {criterion}",)
         case _:
@@ -135,10 +129,9 @@ def _void(claim: Claim, criterion: Criterion, measured: Measurement) -> tuple[st
     return tuple(reasons)
 
 
-def _ends(
-    found: Mapping[str, Estimate], names: Iterable[str] | None = None
-) -> dict[str, tuple[float, float]]:
-    return {name: found[name][1:] for name in (found if names is None else names) if name in found}
+def _ends(found: Mapping[str, Estimate], names: Iterable[str] = ()) -> dict[str, tuple[float, float]]:
+    """Return the intervals of some quantities, of all where none is named."""
+    return {name: found[name][1:] for name in names or found if name in found}
 
 
 def _estimates(claim: Claim, data: Mapping[str, Any], prefix: str) -> dict[str, Estimate]:
@@ -152,12 +145,11 @@ def _estimates(claim: Claim, data: Mapping[str, Any], prefix: str) -> dict[str, 
 
 def _named(claim: Claim, data: Any) -> dict[str, float]:
     """Return ``data`` as a mapping from quantities to numbers."""
-    if isinstance(data, Mapping):
-        return {str(name): float(number) for name, number in data.items()}
-    names = list(claim.quantities)
-    if len(names) != 1:
-        raise ValueError(
-            f"{claim.id}: one number was recorded, but its record in {claim.file}:{claim.line} "
-            f"has the quantities {names}; record a mapping from each of them to its value"
-        )
-    return {names[0]: float(data)}
+    if not isinstance(data, Mapping):
+        if len(claim.quantities) != 1:
+            raise ValueError(
+                f"{claim.id}: one number was recorded, but its record in {claim.file}:{claim.line} has the "
+                f"quantities {list(claim.quantities)}; record a mapping from each of them to its value"
+            )
+        data = {claim.quantities[0]: data}
+    return {str(name): float(number) for name, number in data.items()}

@@ -1,6 +1,5 @@
 """A YAML file that knows the line of every field, so that a problem can be told with its place."""
 
-import datetime
 import difflib
 from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
@@ -10,15 +9,16 @@ from typing import Any
 import yaml
 
 Place = tuple[Hashable, ...]
+_TYPES = {"string": "text", "object": "a mapping of fields", "array": "a list"}
+_TYPES |= {"boolean": "true or false", "null": "null"}
+
+
 # The compiled parser where PyYAML has one: a notebook reads every record, and should not wait for it.
-_Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-_TYPES = {
-    "string": "text",
-    "object": "a mapping of fields",
-    "array": "a list",
-    "boolean": "true or false",
-    "null": "null",
-}
+class Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
+    """Reads YAML, and leaves dates, which need no quotes, as the text that they are."""
+
+
+Loader.add_constructor("tag:yaml.org,2002:timestamp", lambda _loader, node: node.value)
 
 
 @dataclass(frozen=True, order=True)
@@ -32,8 +32,7 @@ class Problem:
     message: str
 
     def __str__(self) -> str:
-        place = [part for part in (f"{self.file}:{self.line}", self.id, self.field) if part]
-        return ": ".join([*place, self.message])
+        return ": ".join(filter(None, (f"{self.file}:{self.line}", self.id, self.field, self.message)))
 
 
 class YamlFile:
@@ -45,10 +44,10 @@ class YamlFile:
         self.data: Any = None
         self._lines: dict[Place, int] = {(): 1}
         try:
-            loader = _Loader(path.read_text(encoding="utf-8"))
+            loader = Loader(path.read_text(encoding="utf-8"))
             node = loader.get_single_node()
             if node is not None:
-                self.data = _plain(loader.construct_document(node))
+                self.data = loader.construct_document(node)
                 self._number(node, ())
             self._validate(schema)
         except UnicodeDecodeError as error:
@@ -103,6 +102,7 @@ class YamlFile:
 
         for error in Draft202012Validator(schema).iter_errors(self.data):
             place, rule = tuple(error.absolute_path), error.validator_value
+            must = f"was {error.instance!r}; it must"
             match error.validator:
                 case "required":
                     for name in [name for name in rule if name not in error.instance]:
@@ -110,31 +110,17 @@ class YamlFile:
                 case "additionalProperties":
                     known = error.schema["properties"]
                     for name in [name for name in error.instance if name not in known]:
-                        self.report((*place, name), f"is not a field{_meant(name, known)}")
+                        close = difflib.get_close_matches(str(name), known, n=1)
+                        hint = f"did you mean {close[0]}?" if close else f"the fields are {', '.join(known)}"
+                        self.report((*place, name), f"is not a field; {hint}")
                 case "enum":
-                    words = ", ".join(str(word) for word in rule)
-                    self.report(place, f"was {error.instance!r}; it must be one of {words}")
+                    self.report(place, f"{must} be one of {', '.join(map(str, rule))}")
                 case "type":
                     kinds = [rule] if isinstance(rule, str) else rule
-                    wanted = " or ".join(_TYPES[kind] for kind in kinds)
-                    self.report(place, f"was {error.instance!r}; it must be {wanted}")
+                    self.report(place, f"{must} be {' or '.join(_TYPES[kind] for kind in kinds)}")
                 case "minItems":
                     self.report(place, "is empty; it must have at least one entry")
                 case _ if rule == r"\S":
                     self.report(place, "is empty; it must be text, or null where null is allowed")
                 case _:
-                    self.report(place, f"was {error.instance!r}; it must match {rule}")
-
-
-def _meant(name: Any, known: Mapping[str, Any]) -> str:
-    close = difflib.get_close_matches(str(name), known, n=1)
-    return f"; did you mean {close[0]}?" if close else f"; the fields are {', '.join(known)}"
-
-
-def _plain(value: Any) -> Any:
-    """Turn YAML's dates, which need no quotes, back into text."""
-    if isinstance(value, dict):
-        return {key: _plain(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_plain(item) for item in value]
-    return value.isoformat() if isinstance(value, datetime.date) else value
+                    self.report(place, f"{must} match {rule}")

@@ -3,7 +3,7 @@
 import json
 import subprocess
 
-from bindery.claims.commits import Commits, commits
+from bindery.claims.history import Commits, commits
 from bindery.emit import CLAIM_MIME
 
 RECORD = "claims:\n  - {{id: a, criterion: {criterion}, claim: {claim}}}\n"

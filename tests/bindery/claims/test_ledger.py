@@ -8,8 +8,8 @@ import yaml
 
 import toys
 from bindery.claims import ledger
-from bindery.claims.entries import expected_misses, report
-from bindery.claims.ledger import collect, problems, to_json
+from bindery.claims.entries import expected_misses, report, to_json
+from bindery.claims.ledger import collect, problems
 from bindery.emit import CLAIM_MIME
 from bindery.runs.results import store
 
