@@ -236,7 +236,7 @@ def test_a_penalty_that_rules_makes_no_false_word():
 
 
 def test_a_value_with_a_kink_nearby_makes_no_false_word():
-    """From a billionth beside it every step that the data allow goes far beyond, and seems to gain nothing."""
+    """A billionth beside it every step that the data allow goes far beyond, and seems to gain nothing."""
 
     class Sharp:
         def value(self, z):

@@ -247,7 +247,8 @@ def test_options_are_checked(call, kind, words):
 
 def test_all_is_what_the_book_teaches():
     assert set(sparse.__all__) == {
-        "basis_pursuit", "cosamp", "hard_threshold", "iht", "lasso", "omp", "soft_threshold", "sparse_vectors",
+        "basis_pursuit", "cosamp", "hard_threshold", "iht", "lasso", "omp", "soft_threshold",
+        "sparse_vectors",
     }  # fmt: skip
 
 
