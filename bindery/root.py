@@ -1,5 +1,6 @@
 """Where the book is, the folder that everything else is relative to, and how its files are replaced."""
 
+import subprocess
 from pathlib import Path
 
 # The package of the science, which bindery reads and never imports.
@@ -24,11 +25,15 @@ def find_root(start: Path | str | None = None) -> Path | None:
 
 def require_root(start: Path | str | None = None) -> Path:
     """Return the book's root, or raise a BookError that says that there is none."""
-    root = find_root(start)
-    if root is None:
-        here = Path(start or Path.cwd()).resolve()
-        raise BookError(f"{here} is not inside the book: no folder from there up holds _toc.yml and claims/")
-    return root
+    if root := find_root(start):
+        return root
+    here = Path(start or Path.cwd()).resolve()
+    raise BookError(f"{here} is not inside the book: no folder from there up holds _toc.yml and claims/")
+
+
+def git(root: Path, *words: str) -> str:
+    done = subprocess.run(["git", *words], cwd=root, capture_output=True, check=True)
+    return done.stdout.decode("utf-8", errors="replace")
 
 
 def replace(path: Path, content: str | bytes) -> None:

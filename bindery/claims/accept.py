@@ -22,7 +22,6 @@ _SECTION = "### Verdicts"
 
 
 def accept(root: Path, claim_id: str, reason: str) -> str:
-    """Accept the verdict that a claim has now."""
     claim = known_claim(read(root), claim_id)
     try:
         reason = one_line("reason", reason).strip()

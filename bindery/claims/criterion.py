@@ -51,7 +51,6 @@ class Bound:
     tolerance: float
 
     def limit(self, factor: float) -> float:
-        """Return the limit when the tolerance is multiplied by ``factor``."""
         scaled = factor * self.tolerance
         return self.centre + scaled if self.side == "below" else self.centre - scaled
 
@@ -71,7 +70,6 @@ class Criterion:
 
     @property
     def quantities(self) -> tuple[str, ...]:
-        """The names of the quantities, in the order in which they appear."""
         return tuple(dict.fromkeys(bound.quantity for bound in self.bounds))
 
     @property

@@ -49,7 +49,6 @@ class Entry:
 
     @property
     def group(self) -> str:
-        """What the claim is counted among."""
         return _THEOREMS if self.record.kind == THEOREM else _GROUPS[self.record.standing]
 
 
@@ -65,7 +64,6 @@ class Ledger:
         return next(entry for entry in self.entries if entry.record.id == claim_id)
 
     def chapter(self, stem: str) -> tuple[Entry, ...]:
-        """Return the entries of one chapter."""
         return tuple(entry for entry in self.entries if entry.record.chapter == stem)
 
     def counts(self) -> dict[str, int]:
@@ -73,7 +71,6 @@ class Ledger:
         return _counts(self.entries)
 
     def groups(self) -> dict[str, dict[str, int]]:
-        """Return the same for each group."""
         names = dict.fromkeys([*_GROUPS.values(), _THEOREMS])
         return {name: _counts(entry for entry in self.entries if entry.group == name) for name in names}
 

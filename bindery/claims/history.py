@@ -10,17 +10,12 @@ from typing import Any
 import yaml
 
 from bindery.claims.yamlfile import Loader
+from bindery.root import git
 
 # A claim's id, and of one entry of its history the date, what changed and why.
 Entry = tuple[str, str, str, str]
 # The id in what a page records, with the quotation marks as they stand inside of JSON inside of JSON.
 _ID = re.compile(r'\\"id\\": \\"([a-z0-9-]+)\\"')
-
-
-def git(root: Path, *words: str) -> str:
-    """Return what git says in a book's folder."""
-    done = subprocess.run(["git", *words], cwd=root, capture_output=True, check=True)
-    return done.stdout.decode("utf-8", errors="replace")
 
 
 def unknown(root: Path) -> str:

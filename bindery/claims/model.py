@@ -81,7 +81,6 @@ class Claim:
 
     @property
     def measurement(self) -> bool:
-        """Whether the claim is a measurement, which decides nothing."""
         return self.kind == MEASUREMENT
 
     @property

@@ -53,7 +53,6 @@ def stored(root: Path) -> Words:
 
 
 def _digest(root: Path, stem: str) -> str:
-    """The digest of what a committed page depends on; empty where there is none."""
     try:
         page = json.loads((root / "book" / f"{stem}.ipynb").read_text(encoding="utf-8"))
         return str(page["metadata"]["gsl"]["digest"])

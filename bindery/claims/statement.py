@@ -93,7 +93,6 @@ def _estimate(name: str, datum: Any) -> Estimate:
 
 
 def _keys(fields: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the glue keys of a recorded claim with their values."""
     keys: dict[str, Any] = {}
     for start, suffixes in (
         ("", ("", ".low", ".high")),

@@ -49,7 +49,6 @@ class Measurement:
 
     @property
     def units(self) -> str:
-        """How many units stand behind it."""
         return f"{self.n} {self.unit}{'' if self.n == 1 else 's'}"
 
     @property

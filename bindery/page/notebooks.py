@@ -12,11 +12,10 @@ import nbformat
 from nbformat import NotebookNode
 
 from bindery.page.syntax import parse_cell
-from bindery.root import BookError, replace, require_root
+from bindery.root import BookError, git, replace, require_root
 
-# What stands, in small letters or large, in the cell that a reader is invited to change.
-INVITATION = "change me"
-
+# The tag of the cell that a reader is invited to change; older notebooks only say so.
+CHANGE_ME = "change-me"
 _PARAMETERS = {"profile": str, "seed": int}
 _EVIDENCE = "_evidence"
 
@@ -27,17 +26,14 @@ def notebook_path(root: Path, stem: str) -> Path:
 
 
 def page_path(root: Path, stem: str) -> Path:
-    """Return where the executed page of a notebook is, whether or not it exists."""
     return root / "book" / f"{stem}.ipynb"
 
 
 def stems(root: Path) -> list[str]:
-    """Return the stems of all notebooks, sorted."""
     return sorted(path.stem for path in (root / "notebooks").glob("*.ipynb"))
 
 
 def page_stems(root: Path) -> list[str]:
-    """Return the stems of all executed pages, sorted."""
     return sorted(path.stem for path in (root / "book").glob("*.ipynb"))
 
 
@@ -66,8 +62,7 @@ def turn(_args: argparse.Namespace) -> int:
     root = require_root()
     try:
         # Each change has its own turn, and everybody who checks it the same.
-        words = ["git", "rev-list", "--count", "HEAD"]
-        commits = int(subprocess.run(words, cwd=root, capture_output=True, text=True, check=True).stdout)
+        commits = int(git(root, "rev-list", "--count", "HEAD"))
     except (OSError, ValueError, subprocess.CalledProcessError):
         commits = 0
     print(" ".join(f"book/{stem}.ipynb" for stem in turn_of(page_stems(root), commits)))
@@ -95,23 +90,31 @@ def read(path: Path) -> NotebookNode:
 
 
 def code_cells(notebook: Mapping[str, Any]) -> list[Any]:
-    """Return the code cells of a notebook, in order."""
     return [cell for cell in notebook["cells"] if cell["cell_type"] == "code"]
+
+
+def tags(cell: Mapping[str, Any]) -> set[str]:
+    return set(cell["metadata"].get("tags", []))
 
 
 def tagged(notebook: Mapping[str, Any], tag: str) -> int | None:
     """Return the position, counted from 0, of the first cell with a tag."""
-    cells = enumerate(notebook["cells"])
-    return next((number for number, cell in cells if tag in cell["metadata"].get("tags", [])), None)
+    return next((number for number, cell in enumerate(notebook["cells"]) if tag in tags(cell)), None)
+
+
+def inviting(notebook: Mapping[str, Any]) -> list[Any]:
+    """Return the cells that invite a reader to change them, by their tag or by their words."""
+    cells = code_cells(notebook)
+    words = CHANGE_ME.replace("-", " ")
+    return [one for one in cells if CHANGE_ME in tags(one) or words in one["source"].lower()]
 
 
 def default_parameters(notebook: Mapping[str, Any], name: str) -> dict[str, Any]:
     """Return the profile and the seed that a notebook's ``parameters`` cell sets; errors call it ``name``."""
     position = tagged(notebook, "parameters")
     if position is None:
-        raise BookError(
-            f"{name} has no cell tagged 'parameters'; it must have one that sets profile and seed"
-        )
+        must = "it must have one that sets profile and seed"
+        raise BookError(f"{name} has no cell tagged 'parameters'; {must}")
     found = {
         target.id: node.value.value
         for node in parse_cell(notebook["cells"][position]["source"]).body
@@ -121,13 +124,10 @@ def default_parameters(notebook: Mapping[str, Any], name: str) -> dict[str, Any]
     }
     for key, kind in _PARAMETERS.items():
         if type(found.get(key)) is not kind:
-            raise BookError(
-                f"{name} sets {key} to {found.get(key)!r} in its 'parameters' cell; "
-                f"it must be a literal {kind.__name__}"
-            )
+            said = f"{name} sets {key} to {found.get(key)!r} in its 'parameters' cell"
+            raise BookError(f"{said}; it must be a literal {kind.__name__}")
     return {key: found[key] for key in _PARAMETERS}
 
 
 def write(notebook: NotebookNode, path: Path) -> None:
-    """Write a notebook, as a whole or not at all."""
     replace(path, nbformat.v4.writes(notebook) + "\n")

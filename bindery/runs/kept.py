@@ -10,11 +10,13 @@ import os
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from statistics import stdev
 from typing import Any
 
+from bindery.figures.encoding import decode_csv
 from bindery.root import BookError, find_root
 from bindery.runs import stored
-from bindery.runs.rowfile import RowFile, Scalar
+from bindery.runs.rowfile import Scalar, from_text
 from bindery.runs.sweep import Grid, Row, sweep
 
 # Set for the kernel of a paper run: the page that it runs, and the digest of what its numbers depend on.
@@ -64,12 +66,7 @@ def checkpoints(name: str) -> Path | None:
 def kept_sweep(
     fn: Callable[..., Mapping[str, Any]], grid: Grid, seeds: Sequence[int], *, name: str, **how: Any
 ) -> list[Row]:
-    """Run a sweep of a paper run: resumed from its rows, or in a replay compared with those stored.
-
-    Raises:
-        ValueError: ``name`` is not a word.
-        BookError: In a replay: no rows are stored, or the new ones do not agree with them.
-    """
+    """Run a sweep of a paper run: resumed from its rows, or in a replay compared with those stored."""
     running = _running(name)
     if running is None:
         return sweep(fn, grid, seeds, **how)
@@ -93,11 +90,9 @@ def _stored_rows(root: Path, stem: str, name: str) -> list[dict[str, Scalar]]:
     path = root / "results" / stem / stored.ROWS / f"{name}.csv"
     if not path.is_file():
         raise BookError(f"results/{stem} holds no rows of {name}; run it anew")
-    with path.open(encoding="utf-8") as file:
-        header = file.readline().strip().split(",")
-    keys = header[: header.index("seed") + 1]
-    with RowFile(path, keys) as kept:
-        return list(kept.rows.values())
+    columns = decode_csv(path.read_text(encoding="utf-8"))
+    rows = zip(*columns.values(), strict=True)
+    return [{name: from_text(text) for name, text in zip(columns, row, strict=True)} for row in rows]
 
 
 def disagreements(rows: Sequence[Mapping[str, Any]], again: Sequence[Mapping[str, Any]]) -> list[str]:
@@ -128,6 +123,5 @@ def _close(new: Scalar, old: Scalar, all_seeds: Sequence[Scalar]) -> bool:
     if math.isnan(new) or math.isnan(old):
         return math.isnan(new) and math.isnan(old)
     numbers = [float(one) for one in all_seeds if not isinstance(one, str)]
-    mean = sum(numbers) / len(numbers)
-    spread = math.sqrt(sum((one - mean) ** 2 for one in numbers) / max(1, len(numbers) - 1))
+    spread = stdev(numbers) if len(numbers) > 1 else 0.0
     return abs(new - old) <= _RELATIVE * abs(old) + _OF_SPREAD * spread

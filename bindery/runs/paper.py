@@ -15,44 +15,34 @@ from bindery.page.dependencies import combined, paper_dependencies
 from bindery.page.execute import Progress
 from bindery.page.kernels import Job, Outcome, run_all
 from bindery.page.pages import build_page
-from bindery.root import BookError, require_root
+from bindery.root import BookError, git, require_root
 
 
 def commit(root: Path) -> dict[str, Any]:
     """Return the commit that a run starts from, and whether a file that git knows differs from it."""
     try:
-        head = _git(root, "rev-parse", "HEAD")
-        changed = _git(root, "status", "--porcelain", "--untracked-files=no")
+        head = git(root, "rev-parse", "HEAD")
+        changed = git(root, "status", "--porcelain", "--untracked-files=no")
     except (OSError, subprocess.CalledProcessError):
         return {"commit": None, "dirty": None}
     return {"commit": head.strip(), "dirty": bool(changed.strip())}
 
 
-def _git(root: Path, *words: str) -> str:
-    return subprocess.run(["git", *words], cwd=root, capture_output=True, text=True, check=True).stdout
-
-
-def _device() -> str:
-    """Return the device that torch would compute on."""
-    import torch
-
-    return f"cuda ({torch.cuda.get_device_name()})" if torch.cuda.is_available() else "cpu"
-
-
 def provenance(outcome: Outcome, sources: dict[str, str], state: dict[str, Any]) -> dict[str, Any]:
     """Return where the numbers of a run came from: what it was made of, and what it took."""
-    cpu, peak = outcome.cpu_seconds, outcome.peak_bytes
+    import torch
+
     return {
         **state,
         "sources": sources,
         "parameters": dict(outcome.job.parameters),
         "versions": run_times.versions(),
         "machine": run_times.machine(),
-        "device": _device(),
+        "device": f"cuda ({torch.cuda.get_device_name()})" if torch.cuda.is_available() else "cpu",
         "threads": outcome.job.threads,
         "seconds": round(outcome.seconds, 1),
-        "cpu_seconds": None if cpu is None else round(cpu, 1),
-        "peak_memory_mib": None if peak is None else round(peak / 2**20),
+        "cpu_seconds": round(outcome.cpu_seconds, 1),
+        "peak_memory_mib": round(outcome.peak_bytes / 2**20),
     }
 
 
@@ -63,17 +53,12 @@ def replayed(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the arguments of the ``paper`` command."""
     parser.add_argument("name", help="the notebook, such as 01_classical_cs_evidence")
     parser.add_argument("--seed", type=int, help="seed to use instead of the notebook's own")
-    parser.add_argument(
-        "--threads", type=int, default=1, metavar="N", help="threads of the kernel (default: 1)"
-    )
-    parser.add_argument(
-        "--replay",
-        action="store_true",
-        help="try one seed of each sweep, and renew the stamp where it agrees",
-    )
+    threads = "threads of the kernel (default: 1)"
+    parser.add_argument("--threads", type=int, default=1, metavar="N", help=threads)
+    replay = "try one seed of each sweep, and renew the stamp where it agrees"
+    parser.add_argument("--replay", action="store_true", help=replay)
 
 
 def run(args: argparse.Namespace) -> int:

@@ -1,13 +1,13 @@
 """Results of the paper profile: stored after a long run, shown beside the quick result of a page."""
 
-from __future__ import annotations
-
-import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from bindery.emit import CLAIM_MIME
+from bindery.claims.recorded import claims_of
+from bindery.claims.records import read
+from bindery.claims.verdicts import Measurement, decide
 from bindery.figures import bundle
 from bindery.lint.bound import page_values
 from bindery.page.sources import sha256
@@ -15,9 +15,6 @@ from bindery.root import BENCHMARKS, find_root, require_root
 from bindery.runs import stored
 from bindery.runs.kept import PARTS
 from bindery.runs.stored import ResultsError, Stored
-
-if TYPE_CHECKING:
-    from bindery.claims.entries import Ledger
 
 _PROVENANCE = ("commit", "device", "parameters", "peak_memory_mib", "seconds", "sources", "versions")
 _PREFIX = "paper."
@@ -39,7 +36,7 @@ def store(
     lacking = [key for key in _PROVENANCE if key not in provenance]
     if lacking:
         raise ValueError(f"provenance lacks {lacking}; it must say where the numbers came from")
-    claims, figures, values = list(_claims(page)), bundle.read(page), page_values(page).values
+    claims, figures, values = list(claims_of(page)), bundle.read(page), page_values(page).values
     profiles = {claim["id"]: claim["profile"] for claim in claims}
     profiles |= {figure.bundle.name: figure.bundle.profile for figure in figures}
     wrong = [f"{name} ({profile})" for name, profile in profiles.items() if profile != "paper"]
@@ -54,17 +51,9 @@ def store(
         data, content = figure.bundle.file()
         own = {f"{figure.bundle.name}.svg": figure.svg.encode(), data: content}
         files |= own
-        described.append(
-            {
-                "name": figure.bundle.name,
-                "profile": figure.bundle.profile,
-                "seeds": list(figure.bundle.seeds),
-                "columns": list(figure.bundle.columns),
-                "caption": figure.caption,
-                "alt": figure.alt,
-                "files": {name: sha256(part) for name, part in own.items()},
-            }
-        )
+        told = {name: getattr(figure.bundle, name) for name in ("name", "profile", "seeds", "columns")}
+        told |= {"caption": figure.caption, "alt": figure.alt}
+        described.append(told | {"files": {name: sha256(part) for name, part in own.items()}})
     verdicts = {f"{claim['id']}.verdict" for claim in claims}
     fields = {
         "claims": claims,
@@ -77,13 +66,6 @@ def store(
     return stored.write(root, stem, fields, files)
 
 
-def _claims(page: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-    for cell in page["cells"]:
-        for output in cell.get("outputs", []):
-            if CLAIM_MIME in output.get("data", {}):
-                yield json.loads("".join(output["data"][CLAIM_MIME]))
-
-
 def load(stem: str, root: Path | None = None, *, paper: bool = False) -> Stored | None:
     """Return the stored results of a notebook; None where nothing is stored, or away from the book.
 
@@ -94,49 +76,20 @@ def load(stem: str, root: Path | None = None, *, paper: bool = False) -> Stored 
     return None if root is None or (paper and stem != BENCHMARKS) else stored.read(root, stem)
 
 
-def stale(results: Stored) -> list[str]:
-    """Return what changed since a stored run, one phrase each; empty when it would give the same numbers."""
-    return results.stale
-
-
 def published(results: Stored) -> dict[str, Any]:
     """Return every stored value for the prose of a page, under its key with ``paper.`` before it.
 
     The verdicts of the stored claims, ``paper.<id>.verdict``, are those that their records give today; a
     claim whose record has changed in what it measures has none, which the ledger reports.
     """
-    from bindery.claims.records import read
-    from bindery.claims.verdicts import Measurement, decide
-
     found = {f"{_PREFIX}{key}": value for key, value in results.published.items()}
     known = read(results.root).claims
     for data in results.claims:
-        claim = known.get(data["id"])
-        if claim is None:
-            continue
-        try:
-            measurement = Measurement.from_json(data, claim)
-        except (ValueError, KeyError, TypeError):
-            continue
-        found[f"{_PREFIX}{claim.id}.verdict"] = decide(claim, measurement).word
+        if claim := known.get(data["id"]):
+            with suppress(ValueError, KeyError, TypeError):
+                word = decide(claim, Measurement.from_json(data, claim)).word
+                found[f"{_PREFIX}{claim.id}.verdict"] = word
     return found
-
-
-def agreement(ledger: Ledger) -> list[dict[str, str]]:
-    """Return the rows of a table of what the quick and the paper profile say of each claim."""
-    words = {True: "yes", False: "no", None: "–"}
-    return [
-        {
-            "claim": entry.record.id,
-            "chapter": entry.record.chapter,
-            "quick": entry.quick.word if entry.quick is not None else "–",
-            "paper": entry.paper.word,
-            "agree": words[entry.agreement],
-            "stale": words[entry.stale],
-        }
-        for entry in ledger.entries
-        if entry.paper is not None
-    ]
 
 
 def problems(root: Path) -> list[str]:

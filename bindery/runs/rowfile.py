@@ -6,7 +6,6 @@ import os
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from types import TracebackType
 from typing import Any, BinaryIO, Self
 
 from bindery.root import BookError
@@ -77,9 +76,7 @@ class RowFile:
         self._file = self.path.open("ab")
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_error: object) -> None:
         if self._file is not None:
             self._file.close()
             self._file = None
@@ -93,17 +90,14 @@ class RowFile:
             return
         header = tuple(lines[0])
         if header[: len(self.keys)] != self.keys:
-            raise RowFileError(
-                f"{self.path} holds another sweep: its columns begin with {list(header[: len(self.keys)])}, "
-                f"this sweep's with {list(self.keys)}; give another file or move this one away"
-            )
+            begin = f"its columns begin with {list(header[: len(self.keys)])}, this sweep's with"
+            remedy = "give another file or move this one away"
+            raise RowFileError(f"{self.path} holds another sweep: {begin} {list(self.keys)}; {remedy}")
         self.columns = header
         for number, line in enumerate(lines[1:], start=2):
             if len(line) != len(header):
-                raise RowFileError(
-                    f"{self.path} line {number} has {len(line)} entries, its header {len(header)}: it was "
-                    "edited; mend or remove the line"
-                )
+                has = f"has {len(line)} entries, its header {len(header)}"
+                raise RowFileError(f"{self.path} line {number} {has}: it was edited; mend or remove the line")
             row = {column: from_text(text) for column, text in zip(header, line, strict=True)}
             self.rows.setdefault(tuple(line[: len(self.keys)]), row)
 

@@ -21,15 +21,8 @@ from bindery.runs.rowfile import from_text
 FORMAT = 1
 MANIFEST = "paper.json"
 ROWS = "rows"
-_PARTS = {
-    "chapter": str,
-    "claims": list,
-    "digest": str,
-    "figures": list,
-    "format": int,
-    "provenance": dict,
-    "published": dict,
-}
+_PARTS = {"chapter": str, "claims": list, "digest": str, "figures": list, "format": int}
+_PARTS |= {"provenance": dict, "published": dict}
 
 
 class ResultsError(BookError, ValueError):
@@ -50,7 +43,6 @@ class Stored:
 
     @property
     def folder(self) -> Path:
-        """The folder that they are in."""
         return self.root / "results" / self.chapter
 
     @property
@@ -91,7 +83,6 @@ def _column(entries: list[str]) -> np.ndarray:
 
 
 def again(stem: str) -> str:
-    """Return the command that makes results anew."""
     return "make bench" if stem == BENCHMARKS else f"make paper CHAPTER={stem}"
 
 
@@ -102,29 +93,21 @@ def seal(fields: Mapping[str, Any]) -> str:
 
 
 def write(root: Path, stem: str, fields: Mapping[str, Any], files: Mapping[str, bytes]) -> Path:
-    """Write results, each file as a whole and the manifest last; files of an earlier run go.
-
-    A run that is cut off leaves the old results, or results that ``read`` refuses.
-    """
+    """Write results; files of an earlier run go. One that is cut off leaves what ``read`` refuses."""
     sealed = {**fields, "format": FORMAT, "chapter": stem}
     sealed["digest"] = seal(sealed)
     manifest = json.dumps(sealed, sort_keys=True, ensure_ascii=False, indent=1, allow_nan=False) + "\n"
     folder = root / "results" / stem
     path = folder / MANIFEST
-    listed = _listed(path)
+    try:
+        listed = set(_files(json.loads(path.read_text(encoding="utf-8"))))
+    except (OSError, ValueError, KeyError, TypeError):
+        listed = set()
     for name, content in {**files, path.name: manifest.encode()}.items():
         replace(folder / name, content)
     for name in listed - set(files):
         (folder / name).unlink(missing_ok=True)
     return path
-
-
-def _listed(manifest: Path) -> set[str]:
-    """Return the files of an earlier run; a manifest that cannot be read lists none."""
-    try:
-        return set(_files(json.loads(manifest.read_text(encoding="utf-8"))))
-    except (OSError, ValueError, KeyError, TypeError):
-        return set()
 
 
 def _files(fields: Mapping[str, Any]) -> dict[str, str]:
@@ -161,16 +144,8 @@ def read(root: Path, stem: str) -> Stored | None:
         if not part.is_file():
             raise ResultsError(f"results/{stem}/{file} is missing, which {name} lists; {remedy}")
         if sha256(part.read_bytes()) != expected:
-            raise ResultsError(
-                f"results/{stem}/{file} was edited or is of another run: it does not match the digest in "
-                f"{name}; {remedy}"
-            )
-    return Stored(
-        stem,
-        tuple(fields["claims"]),
-        fields["published"],
-        {figure["name"]: figure for figure in fields["figures"]},
-        fields["provenance"],
-        root,
-        files,
-    )
+            was = "was edited or is of another run: it does not match the digest in"
+            raise ResultsError(f"results/{stem}/{file} {was} {name}; {remedy}")
+    told = {key: fields[key] for key in ("published", "provenance")}
+    figures = {figure["name"]: figure for figure in fields["figures"]}
+    return Stored(stem, tuple(fields["claims"]), figures=figures, root=root, files=files, **told)

@@ -16,6 +16,9 @@ from bindery.runs.rowfile import RowFile, Scalar, from_text, to_text
 
 Row = dict[str, Scalar]
 Grid = Mapping[str, Sequence[Any]] | Sequence[Mapping[str, Any]]
+Function = Callable[..., Mapping[str, Any]]
+# A point by the text that identifies it in a store.
+Key = tuple[str, ...]
 _SHOWN = 10
 # Seconds to wait for a scheduler to answer.
 _PATIENCE = 10.0
@@ -48,7 +51,7 @@ class SweepError(Exception):
 
 
 def sweep(
-    fn: Callable[..., Mapping[str, Any]],
+    fn: Function,
     grid: Grid,
     seeds: Sequence[int],
     *,
@@ -60,11 +63,8 @@ def sweep(
     """Evaluate a function at every point of a grid with every seed, and return one row for each.
 
     With a store, each row is on the disk as soon as it is computed, and a later call computes what is
-    missing: a sweep that was killed goes on, a grid that grew is filled up. The store knows the settings by
-    name and value, and not the function: after a change of the function, move the file away.
-
-    A point that raises does not stop the others; at the end ``SweepError`` names all that did, and has the
-    rows of the others. The next call tries again those that raised.
+    missing, or raised. The store knows the settings by name and value, and not the function: after a change
+    of the function, move the file away. A point that raises does not stop the others.
 
     >>> sweep(lambda m, seed: {"error": seed / m}, {"m": [10, 20]}, seeds=[1])
     [{'m': 10, 'seed': 1, 'error': 0.1}, {'m': 20, 'seed': 1, 'error': 0.05}]
@@ -75,7 +75,7 @@ def sweep(
     if isinstance(n_jobs, bool) or not isinstance(n_jobs, int) or n_jobs == 0 or n_jobs < -1:
         raise ValueError(f"n_jobs is {n_jobs!r}; it must be a number of processes, or -1 for all cores")
     keys = list(next(iter(points.values())))
-    failures: dict[tuple[str, ...], Failure] = {}
+    failures: dict[Key, Failure] = {}
     with contextlib.ExitStack() as stack:
         stored = stack.enter_context(RowFile(Path(store), keys)) if store is not None else None
         rows = {key: row for key, row in stored.rows.items() if key in points} if stored else {}
@@ -99,8 +99,8 @@ def sweep(
     return ordered
 
 
-def _points(grid: Grid, seeds: Sequence[int]) -> dict[tuple[str, ...], dict[str, Any]]:
-    """Return every point with its seed, by the text that identifies it in a store."""
+def _points(grid: Grid, seeds: Sequence[int]) -> dict[Key, dict[str, Any]]:
+    """Return every point with its seed."""
     if isinstance(grid, Mapping):
         columns = [_listed(f"grid's {name}", values, f"[{values!r}]") for name, values in grid.items()]
         settings = [dict(zip(grid, values, strict=True)) for values in itertools.product(*columns)]
@@ -117,7 +117,7 @@ def _points(grid: Grid, seeds: Sequence[int]) -> dict[tuple[str, ...], dict[str,
         raise ValueError(f"grid has the settings {names}; each must be a name of an argument other than seed")
     if len(seeds) == 0:
         raise ValueError("seeds is empty; it must hold at least one whole number")
-    points: dict[tuple[str, ...], dict[str, Any]] = {}
+    points: dict[Key, dict[str, Any]] = {}
     for point, seed in itertools.product(settings, seeds):
         if set(point) != set(names):
             raise ValueError(f"grid has a point with the settings {list(point)}, the first has {names}")
@@ -146,9 +146,7 @@ def _text(where: str, name: str, value: Any) -> str:
         raise type(error)(f"{where} has {name}={error}") from None
 
 
-def _attempt(
-    key: tuple[str, ...], fn: Callable[..., Mapping[str, Any]], point: Mapping[str, Any]
-) -> tuple[tuple[str, ...], Mapping[str, Any] | Failure]:
+def _attempt(key: Key, fn: Function, point: Mapping[str, Any]) -> tuple[Key, Mapping[str, Any] | Failure]:
     """Evaluate one point, on whatever process; an error comes back as a value, so that the others go on."""
     try:
         return key, dict(fn(**point))
@@ -158,11 +156,8 @@ def _attempt(
 
 
 def _run(
-    fn: Callable[..., Mapping[str, Any]],
-    points: Mapping[tuple[str, ...], Mapping[str, Any]],
-    n_jobs: int,
-    scheduler: str | None,
-) -> Iterator[tuple[tuple[str, ...], Mapping[str, Any] | Failure]]:
+    fn: Function, points: Mapping[Key, Mapping[str, Any]], n_jobs: int, scheduler: str | None
+) -> Iterator[tuple[Key, Mapping[str, Any] | Failure]]:
     """Yield the outcome of each point as soon as it is there."""
     if not points:
         return
@@ -207,7 +202,6 @@ def _judge(
     if columns is None:
         return row
     if set(row) != set(columns):
-        return Failure(
-            point, f"fn returned {list(outcome)}; other points have {list(columns[len(point) :])}", ""
-        )
+        others = list(columns[len(point) :])
+        return Failure(point, f"fn returned {list(outcome)}; other points have {others}", "")
     return {name: row[name] for name in columns}

@@ -1,25 +1,37 @@
-"""Sphinx directives: a chapter's claims in full or as a table, and what all verdicts amount to."""
+"""Directives of chapters: their claims in full or as a table, and the misprints that they have shown."""
 
 import html
-from typing import Any
-from urllib.parse import quote
 
 from docutils import nodes
-from sphinx.application import Sphinx
 
-from bindery.claims.entries import COUNTED, Entry, expected_misses
-from bindery.site.facts import page_of, sources, strength, units, verdict, write_facts, write_values
-from bindery.site.markup import BookDirective, Markup, element
+from bindery.claims.entries import Entry, Ledger
+from bindery.claims.model import Erratum
+from bindery.site import facts
+from bindery.site.facts import verdict
+from bindery.site.markup import BookDirective, Markup, link
 
 
-class ClaimsBox(BookDirective):
-    """Every claim of one chapter: what was said, what was measured, the verdicts, its row in the ledger."""
+class OfChapter(BookDirective):
+    """A directive that names a chapter, and shows its claims."""
 
     required_arguments = 1
 
+    def entries(self) -> tuple[Entry, ...]:
+        """Return the claims of the chapter, or refuse."""
+        stem = self.arguments[0]
+        entries = self.ledger.chapter(stem)
+        if not entries:
+            known = ", ".join(dict.fromkeys(entry.record.chapter for entry in self.ledger.entries))
+            raise self.error(f"{self.name} is for {stem!r}; it must name a chapter with claims: {known}.")
+        return entries
+
+
+class ClaimsBox(OfChapter):
+    """Every claim of one chapter: what was said, what was measured, the verdicts, its row in the ledger."""
+
     def run(self) -> list[nodes.Node]:
         out = Markup(self).open("div", class_="claims-box")
-        for entry in chapter_entries(self):
+        for entry in self.entries():
             self._claim(out, entry)
         return out.close("div").result()
 
@@ -27,51 +39,31 @@ class ClaimsBox(BookDirective):
         claim = entry.record
         title = f"claim-{claim.id}-title"
         out.open("section", class_="claim", id=f"claim-{claim.id}", aria_labelledby=title)
-        ledger = element("a", href=self.address(f"book/ledger.html#{claim.id}"))
-        out.html(f'<h3 id="{title}">{ledger}{claim.id}</a> {verdict(entry.deciding.word)}</h3>')
+        ledger = link(self.address(f"book/ledger.html#{claim.id}"), claim.id)
+        out.html(f'<h3 id="{title}">{ledger} {verdict(entry.deciding.word)}</h3>')
         out.tag("p", claim.proposition, markup=True, class_="claim-text")
         out.open("dl", class_="claim-facts")
-        out.html("<dt>source</dt><dd>").text(sources(claim)).close("dd")
+        out.html("<dt>source</dt><dd>").text(facts.sources(claim)).close("dd")
         out.html(f"<dt>verdicts</dt><dd>{', '.join(verdicts(entry))}</dd>").close("dl")
         if entry.quick is not None or entry.paper is not None:
-            write_values(out, entry)
+            facts.write_values(out, entry)
         out.html("<details><summary>How it is tested</summary>")
-        write_facts(out, entry)
+        facts.write_facts(out, entry)
         out.html("</details></section>")
 
 
-class ClaimsTable(BookDirective):
+class ClaimsTable(OfChapter):
     """What was claimed and found in one chapter: a row for each proposition, with a link to its evidence."""
 
-    required_arguments = 1
-
     def run(self) -> list[nodes.Node]:
-        out = Markup(self)
-        out.html('<div class="scroll-x" tabindex="0" role="region" aria-label="Claims and verdicts">')
-        out.html('<table class="book-table"><thead><tr>')
-        for head in ("what was claimed", "verdict", "evidence"):
-            out.tag("th", head, scope="col")
-        out.html("</tr></thead><tbody>")
-        for entry in chapter_entries(self):
-            claim, page = entry.record, page_of(entry.record, self.env.found_docs)
+        out = Markup(self).table("Claims and verdicts", ["what was claimed", "verdict", "evidence"])
+        for entry in self.entries():
+            claim, page = entry.record, facts.page_of(entry.record, self.env.found_docs)
             run = f" ({entry.deciding.profile})" if entry.deciding.profile else ""
             out.html("<tr><td>").text(claim.proposition).html("</td>")
             out.html(f"<td>{verdict(entry.deciding.word)}{run}</td><td>")
-            target = element("a", href=self.address(page or f"book/ledger.html#{claim.id}"))
-            out.html(f"{target}{claim.id}</a></td></tr>")
-        return out.html("</tbody></table></div>").result()
-
-
-def chapter_entries(directive: BookDirective) -> tuple[Entry, ...]:
-    """Return the claims of the chapter that a directive names, or refuse."""
-    stem = directive.arguments[0]
-    entries = directive.ledger.chapter(stem)
-    if not entries:
-        known = ", ".join(dict.fromkeys(entry.record.chapter for entry in directive.ledger.entries))
-        raise directive.error(
-            f"{directive.name} is for {stem!r}; it must name a chapter with claims: {known}."
-        )
-    return entries
+            out.html(f"{link(self.address(page or f'book/ledger.html#{claim.id}'), claim.id)}</td></tr>")
+        return out.end_table().result()
 
 
 def verdicts(entry: Entry) -> list[str]:
@@ -80,65 +72,56 @@ def verdicts(entry: Entry) -> list[str]:
     for settled in (entry.quick, entry.paper):
         if settled is not None:
             decides = ", decides" if settled is entry.deciding else ""
-            size = f", {html.escape(units(settled.measurement))}" if settled.measurement else ""
+            size = f", {html.escape(settled.measurement.units)}" if settled.measurement else ""
             stale = ", stale" if settled.profile == "paper" and entry.stale else ""
             written.append(f"{verdict(settled.word)} ({settled.profile}{decides}{size}{stale})")
-    return [*(written or [verdict(entry.deciding.word)]), *strength(entry)]
+    return [*(written or [verdict(entry.deciding.word)]), *facts.strength(entry)]
 
 
-class LedgerSummary(BookDirective):
-    """For each group of claims how many were run, and one number for each verdict, with links to the rows."""
-
-    def run(self) -> list[nodes.Node]:
-        out = Markup(self)
-        for group, counts in self.ledger.groups().items():
-            run = sum(counts[word] for word in COUNTED)
-            of = (
-                f"{sum(counts.values())} claims of {group}"
-                if group != "theorem checks"
-                else (f"{sum(counts.values())} theorem checks, which test the code")
-            )
-            out.html(f'<p class="verdict-total">{of}; {run} were run and stand:</p>')
-            out.html('<ul class="verdict-counts">')
-            for word, count in counts.items():
-                if count:
-                    link = element(
-                        "a",
-                        href=self.address(f"book/ledger.html?verdict={quote(word)}&counted={quote(group)}"),
-                    )
-                    out.html(f'<li>{link}<span class="count">{count}</span>{verdict(word)}</a></li>')
-            out.html("</ul>")
-        return out.result()
+def shown_errata(ledger: Ledger) -> list[tuple[Erratum, Entry]]:
+    """List the misprints whose counterexample was run, each with the claim that holds its value."""
+    by_id = {entry.record.id: entry for entry in ledger.entries}
+    # A claim whose record is not sound is left out of the ledger; `make check` names it.
+    with_entry = [(erratum, by_id[erratum.claim]) for erratum in ledger.errata if erratum.claim in by_id]
+    return [(erratum, entry) for erratum, entry in with_entry if entry.quick or entry.paper]
 
 
-class LedgerFacts(BookDirective):
-    """What a referee asks of all verdicts together: chance, looks, converging and depending ones."""
+class Errata(BookDirective):
+    """A section for each source, and in it one for each misprint."""
 
     def run(self) -> list[nodes.Node]:
-        entries = self.ledger.entries
-        wide, misses = expected_misses(self.ledger)
-        looks = sum(entry.record.after_look for entry in entries if entry.deciding.word in COUNTED)
-        seeded = [entry for entry in entries if entry.seeds and entry.quick is not None]
-        moved = sum(len({entry.quick.word, *entry.seeds.values()}) > 1 for entry in seeded if entry.quick)
-        without = sum(
-            entry.record.control.reason is not None for entry in entries if entry.deciding.word in COUNTED
-        )
-        out = Markup(self).html("<ul>")
-        out.tag(
-            "li",
-            f"{wide} intervals decide; at 99 % some {misses:.1f} of them can be expected to miss by chance.",
-        )
-        out.tag("li", f"{looks} of the verdicts that stand rest on something that was changed after a look.")
-        out.tag("li", f"{without} of them have no control, with the reason in their record.")
-        if seeded:
-            out.tag("li", f"{moved} of {len(seeded)} quick verdicts are others under one of two other seeds.")
-        return out.html("</ul>").result()
+        shown = shown_errata(self.ledger)
+        waiting = len(self.ledger.errata) - len(shown)
+        said = []
+        if not shown:
+            said.append("No chapter with a counterexample has been run yet, so this page is still empty.")
+        if waiting:
+            noun = "misprint is" if waiting == 1 else "misprints are"
+            said.append(f"{waiting} {noun} on record and will appear here with the chapter that shows it.")
+        result: list[nodes.Node] = [nodes.paragraph("", " ".join(said))] if said else []
+        for source in dict.fromkeys(erratum.source for erratum, _ in shown):
+            name = nodes.make_id(source)
+            section = nodes.section("", nodes.title("", source), ids=[name], names=[name])
+            section += [self._erratum(*one) for one in shown if one[0].source == source]
+            result.append(section)
+        return result
 
-
-def setup(app: Sphinx) -> dict[str, Any]:
-    """Register with Sphinx."""
-    app.add_directive("claims-box", ClaimsBox)
-    app.add_directive("claims-table", ClaimsTable)
-    app.add_directive("ledger-summary", LedgerSummary)
-    app.add_directive("ledger-facts", LedgerFacts)
-    return {"parallel_read_safe": True, "parallel_write_safe": True}
+    def _erratum(self, erratum: Erratum, entry: Entry) -> nodes.section:
+        section = nodes.section("", nodes.title("", erratum.locus), ids=[erratum.id], names=[erratum.id])
+        out = Markup(self).open("dl", class_="claim-facts")
+        for name, text in (("printed", erratum.printed), ("corrected", erratum.corrected)):
+            out.tag("dt", name).tag("dd", text, markup=True)
+        page = self.address(facts.page_of(entry.record, self.env.found_docs))
+        chapter = link(page, f"chapter {facts.chapter_number(erratum.page)}")
+        out.html(f"<dt>counterexample</dt><dd>{chapter}: ")
+        settled = entry.quick or entry.paper
+        if settled is not None and settled.measurement is not None:
+            out.html("; ".join(facts.measured_text(settled.measurement)))
+        out.html(f" ({verdict(entry.deciding.word)})</dd>")
+        out.tag("dt", "what survives").tag("dd", erratum.survives, markup=True)
+        ledger = self.address("book/ledger.html")
+        rows = [link(f"{ledger}#{name}", name) for name in erratum.claims]
+        if rows:
+            out.html(f"<dt>in the ledger</dt><dd>{', '.join(rows)}</dd>")
+        section += out.close("dl").result()
+        return section

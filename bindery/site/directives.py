@@ -1,16 +1,15 @@
 """Directives of the pages about the book: ``{api-pages}``, ``{citation}`` and ``{run-times}``."""
 
 import html
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import yaml
 from docutils import nodes
 
-from bindery.page.run_times import RunTime, read
+from bindery.page.run_times import read
 from bindery.root import PACKAGE
-from bindery.site.markup import BookDirective, Markup, element
+from bindery.site.markup import BookDirective, Markup, link
 
 # Of the machinery, what a page's author calls: the rest is for those who work on the book.
 FOR_PAGES = ("author", "claims.intervals", "figures")
@@ -42,38 +41,29 @@ def _author(person: dict[str, str]) -> str:
     return person.get("name") or f"{person['family-names']}, {person['given-names']}"
 
 
-def _year(data: dict[str, Any]) -> str | None:
-    return str(data["date-released"])[:4] if "date-released" in data else None
-
-
-def _address(data: dict[str, Any]) -> str | None:
-    return data.get("url") or data.get("repository-code")
+def _year_and_address(data: dict[str, Any]) -> tuple[str, str | None]:
+    return str(data.get("date-released", ""))[:4], data.get("url") or data.get("repository-code")
 
 
 def plain(data: dict[str, Any]) -> str:
-    """Write the content of CITATION.cff as one sentence."""
     authors = " and ".join(_author(person) for person in data["authors"])
-    year = _year(data)
+    year, address = _year_and_address(data)
     parts = [f"{authors} ({year})" if year else authors, data["title"]]
-    if "version" in data:
-        parts.append(f"Version {data['version']}")
-    parts += [part for part in (data.get("doi"), _address(data)) if part]
-    return ". ".join(part.rstrip(".") for part in parts) + "."
+    parts += [f"Version {data['version']}" if "version" in data else None, data.get("doi"), address]
+    return ". ".join(part.rstrip(".") for part in parts if part) + "."
 
 
 def bibtex(data: dict[str, Any]) -> str:
-    """Write the content of CITATION.cff as a BibTeX entry."""
     # A name in double braces is one name, not a first and a family name.
     authors = [f"{{{_author(p)}}}" if "name" in p else _author(p) for p in data["authors"]]
-    fields = {
+    year, address = _year_and_address(data)
+    fields: dict[str, str | None] = {
         "author": " and ".join(authors),
         "title": f"{{{data['title']}}}",
-        "year": _year(data),
-        "version": data.get("version"),
-        "doi": data.get("doi"),
-        "url": _address(data),
+        "year": year,
     }
-    lines = [f"  {name} = {{{value}}}," for name, value in fields.items() if value is not None]
+    fields |= {"version": data.get("version"), "doi": data.get("doi"), "url": address}
+    lines = [f"  {name} = {{{value}}}," for name, value in fields.items() if value]
     return "\n".join(["@software{gsl_book,", *lines, "}"])
 
 
@@ -105,31 +95,20 @@ class RunTimes(BookDirective):
         runs = read(self.root)
         if not runs:
             return [nodes.paragraph("", "No page has been executed yet.")]
-        out = Markup(self)
-        out.html('<div class="scroll-x" tabindex="0" role="region" aria-label="Run times">')
-        out.html('<table class="book-table"><thead><tr>')
-        out.tag("th", "page", scope="col")
-        for head in ("wall time", "processor time", "units", "largest memory"):
-            out.tag("th", head, scope="col", class_="number")
-        out.html("</tr></thead><tbody>")
+        heads = ["wall time", "processor time", "units", "largest memory"]
+        out = Markup(self).table("Run times", ["page"], heads)
+        settings: dict[str, list[str]] = {}
         for stem, run in runs.items():
-            link = element("a", href=self.address(f"book/{stem}.html"))
-            name = f"{link}{stem}</a>" if f"book/{stem}" in self.env.found_docs else stem
-            amounts = (
-                (run.seconds, "s"), (run.cpu_seconds, "s"), (run.units, ""), (run.peak_memory_mib, "MiB"),
-            )  # fmt: skip
-            numbers = "".join(f'<td class="number">{amount(*pair)}</td>' for pair in amounts)
+            shown = f"book/{stem}" in self.env.found_docs
+            name = link(self.address(f"book/{stem}.html"), stem) if shown else stem
+            amounts = [amount(run.seconds, "s"), amount(run.cpu_seconds, "s"), amount(run.units, "")]
+            amounts.append(amount(run.peak_memory_mib, "MiB"))
+            numbers = "".join(f'<td class="number">{one}</td>' for one in amounts)
             out.html(f'<tr><th scope="row">{name}</th>{numbers}</tr>')
-        out.html("</tbody></table></div>")
-        _write_machines(out, runs)
+            versions = ", ".join(f"{name} {version}" for name, version in sorted(run.versions.items()))
+            settings.setdefault(f"{run.machine}; {versions}", []).append(stem)
+        out.end_table()
+        for setting, stems in settings.items():
+            which = "All pages" if len(settings) == 1 else ", ".join(stems)
+            out.html(f"<p>{html.escape(f'{which}: {setting}')}.</p>")
         return out.result()
-
-
-def _write_machines(out: Markup, runs: Mapping[str, RunTime]) -> None:
-    settings: dict[tuple[str, str], list[str]] = {}
-    for stem, run in runs.items():
-        versions = ", ".join(f"{name} {version}" for name, version in sorted(run.versions.items()))
-        settings.setdefault((run.machine, versions), []).append(stem)
-    for (machine, versions), stems in settings.items():
-        which = "All pages" if len(settings) == 1 else ", ".join(stems)
-        out.html(f"<p>{html.escape(which)}: {html.escape(machine)}; {html.escape(versions)}.</p>")

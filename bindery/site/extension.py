@@ -4,19 +4,19 @@ from typing import Any
 
 from sphinx.application import Sphinx
 
-from bindery.site import agreement, claims_box, directives, errata, finish, ledger_table, pages
+from bindery.site import claims_box, directives, finish, ledger_table, pages
 from bindery.site.markup import Fragment, nothing
 
 DIRECTIVES = {
-    "agreement": agreement.Agreement,
+    "agreement": ledger_table.Agreement,
     "api-pages": directives.ApiPages,
     "citation": directives.Citation,
     "claims-box": claims_box.ClaimsBox,
     "claims-table": claims_box.ClaimsTable,
-    "errata": errata.Errata,
+    "errata": claims_box.Errata,
     "ledger": ledger_table.LedgerTable,
-    "ledger-facts": claims_box.LedgerFacts,
-    "ledger-summary": claims_box.LedgerSummary,
+    "ledger-facts": ledger_table.LedgerFacts,
+    "ledger-summary": ledger_table.LedgerSummary,
     "run-times": directives.RunTimes,
 }
 # Who listens to which event, and how late: Sphinx and its theme listen at 500.
@@ -30,7 +30,6 @@ LISTENERS = (
 
 
 def setup(app: Sphinx) -> dict[str, Any]:
-    """Register everything with Sphinx."""
     # Jupyter Book sets it for sphinx_comments, which this book leaves out; unknown values would be warnings.
     app.add_config_value("comments_config", {}, "html", types=[dict])
     app.add_js_file(None, body=pages.RESOLVE_THEME.strip(), priority=10)

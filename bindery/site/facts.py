@@ -35,11 +35,12 @@ def number(value: float) -> str:
     """
     if math.isinf(value):
         return "∞" if value > 0 else "−∞"
-    mantissa, _, exponent = f"{value:.4g}".replace("-", "−").partition("e")
-    if not exponent:
-        return mantissa
-    power = str(int(exponent.replace("−", "-"))).replace("-", "−")
-    return f"{mantissa} × 10<sup>{power}</sup>"
+    mantissa, _, exponent = f"{value:.4g}".partition("e")
+    return _minus(f"{mantissa} × 10<sup>{int(exponent)}</sup>" if exponent else mantissa)
+
+
+def _minus(number: str) -> str:
+    return number.replace("-", "−")
 
 
 def verdict_class(word: str) -> str:
@@ -57,11 +58,6 @@ def verdict(word: str) -> str:
     return f'<span class="verdict {verdict_class(word)}">{sign}{word}</span>'
 
 
-def units(measured: Measurement) -> str:
-    """Say how many units stand behind a measurement."""
-    return f"{measured.n} {measured.unit}{'' if measured.n == 1 else 's'}"
-
-
 def with_interval(estimate: Estimate) -> tuple[str, str]:
     """Write a value and its interval as HTML, to as many decimals as the interval's width is worth.
 
@@ -76,7 +72,7 @@ def with_interval(estimate: Estimate) -> tuple[str, str]:
         decimals = max(0, 1 - math.floor(math.log10(width)))
         while any(entry != 0 and round(entry, decimals) == 0 for entry in numbers):
             decimals += 1
-        written = [f"{entry:.{decimals}f}".replace("-", "−") for entry in numbers]
+        written = [_minus(f"{entry:.{decimals}f}") for entry in numbers]
     else:
         written = [number(entry) for entry in numbers]
     return written[0], f"[{written[1]}, {written[2]}]"
@@ -118,7 +114,7 @@ def strength(entry: Entry) -> list[str]:
     """Say how firmly the deciding verdict stands, as HTML: its margin, other tolerances, other seeds."""
     deciding, said = entry.deciding, []
     if deciding.margin is not None and math.isfinite(deciding.margin):
-        said.append(f"margin {deciding.margin:.1f} half-widths".replace("-", "−"))
+        said.append(f"margin {_minus(f'{deciding.margin:.1f}')} half-widths")
     tolerances = (("half the tolerance", deciding.half), ("double the tolerance", deciding.double))
     said += [f"{name}: {word}" for name, word in tolerances if word]
     said += [f"seed {seed}: {word}" for seed, word in entry.seeds.items()]
@@ -174,23 +170,18 @@ def _fact(out: Markup, name: str, text: str, *, markup: bool = True) -> None:
 
 def write_values(out: Markup, entry: Entry) -> None:
     """Write every measured quantity of both profiles, with its control, as a table."""
-    label = f"Measured for {entry.record.id}"
-    out.open("div", class_="scroll-x", tabindex="0", role="region", aria_label=label)
-    out.html('<table class="book-table"><thead><tr>')
-    out.html('<th scope="col">profile</th><th scope="col">quantity</th>')
-    for head in ("measured", "99 % interval", "control", "its 99 % interval"):
-        out.tag("th", head, scope="col", class_="number")
-    out.html("</tr></thead><tbody>")
+    numbers = ["measured", "99 % interval", "control", "its 99 % interval"]
+    out.table(f"Measured for {entry.record.id}", ["profile", "quantity"], numbers)
     for settled in (entry.quick, entry.paper):
         if settled is not None and settled.measurement is not None:
             _value_rows(out, settled, settled.measurement)
-    out.html("</tbody></table></div>")
+    out.end_table()
 
 
 def _value_rows(out: Markup, settled: Verdict, measured: Measurement) -> None:
     control = measured.control or {}
     for name in dict.fromkeys([*measured.values, *control]):
-        run = f"{settled.profile}, {html.escape(units(measured))}"
+        run = f"{settled.profile}, {html.escape(measured.units)}"
         cells = [f"<td>{run}</td>", f"<td><code>{html.escape(name)}</code></td>"]
         for values in (measured.values, control):
             written = with_interval(values[name]) if name in values else ("–", "–")

@@ -26,7 +26,6 @@ _PIXELS_PER_POINT = 96 / 72
 
 
 def finish(app: Sphinx, error: Exception | None) -> None:
-    """Complete a site whose build has succeeded."""
     if error is not None or app.builder.format != "html":
         return
     site, figures = Path(app.outdir), Path(app.srcdir) / FIGURES
@@ -86,7 +85,6 @@ def polish(text: str, folder: Path) -> str:
 
 
 def redirect_page(first_page: str, title: str, description: str) -> str:
-    """Write the page that leads from the site's address to the book's first page."""
     target, title, description = (html.escape(text) for text in (first_page, title, description))
     return f"""<!DOCTYPE html>
 <html lang="en">

@@ -1,33 +1,19 @@
-"""Sphinx extension: ``{ledger}``, every claim in one table, which a small script can sort and filter."""
+"""Directives of the ledger: all claims in a table, how often each verdict fell, and what that is worth."""
 
-from typing import Any
+from collections.abc import Sequence
+from urllib.parse import quote
 
 from docutils import nodes
-from sphinx.application import Sphinx
 
-from bindery.claims.entries import Entry
+from bindery.claims.entries import COUNTED, Entry, expected_misses
 from bindery.claims.schema import THEOREM, VERDICTS
-from bindery.site.facts import (
-    chapter_number,
-    measured_text,
-    page_of,
-    sources,
-    strength,
-    units,
-    verdict,
-    write_facts,
-)
-from bindery.site.markup import BookDirective, Markup, element
+from bindery.site.facts import chapter_number, measured_text, page_of, sources, strength, verdict, write_facts
+from bindery.site.markup import BookDirective, Markup, element, link
 
-# Each column's name, and what the script sorts it by: text, numbers, or not at all.
-COLUMNS = {
-    "Id": "text",
-    "Proposition": None,
-    "Chapter": "number",
-    "Measured": None,
-    "Quick": "number",
-    "Paper": "number",
-}
+# Each column's name, and what the script of the page sorts it by: text, numbers, or not at all.
+COLUMNS = {"Id": "text", "Proposition": None, "Chapter": "number", "Measured": None}
+COLUMNS |= {"Quick": "number", "Paper": "number"}
+NONE_STORED = "No results at the scale of the papers are stored yet."
 
 
 class LedgerTable(BookDirective):
@@ -45,21 +31,16 @@ class LedgerTable(BookDirective):
         for entry in self.ledger.entries:
             self._row(out, entry)
         out.html("</tbody></table>")
-        claims = element("a", href=self.address("claims.json"))
-        out.html(f"<p>The same for programs: {claims}claims.json</a>.</p>")
-        return out.result()
+        claims = link(self.address("claims.json"), "claims.json")
+        return out.html(f"<p>The same for programs: {claims}.</p>").result()
 
     def _row(self, out: Markup, entry: Entry) -> None:
-        claim = entry.record
+        claim, shown = entry.record, entry.deciding.measurement
         chapter = chapter_number(claim.chapter)
-        marks = {
-            "data_verdict": entry.deciding.word,
-            "data_chapter": str(chapter),
-            "data_counted": entry.group,
-        }
-        out.open("tr", id=claim.id, role="row", **marks)
-        link = element("a", href=f"#{claim.id}")
-        out.html(f'<th scope="row" role="rowheader" data-key="{claim.id}">{link}{claim.id}</a></th>')
+        marks = {"data_verdict": entry.deciding.word, "data_chapter": str(chapter)}
+        out.open("tr", id=claim.id, role="row", **marks, data_counted=entry.group)
+        own = link(f"#{claim.id}", claim.id)
+        out.html(f'<th scope="row" role="rowheader" data-key="{claim.id}">{own}</th>')
         out.html(f"{_cell('Proposition')}<p>").text(claim.proposition).html("</p>")
         out.html('<span class="aside">').text(sources(claim)).html("</span>")
         if claim.kind == THEOREM:
@@ -69,19 +50,13 @@ class LedgerTable(BookDirective):
         out.html("<details><summary>How it is tested</summary>")
         write_facts(out, entry)
         out.html("</details></td>")
-        out.html(_cell("Chapter", chapter))
         page = page_of(claim, self.env.found_docs)
-        if page:
-            out.tag("a", str(chapter), href=self.address(page)).close("td")
-        else:
-            out.plain(str(chapter)).close("td")
-        shown = entry.deciding.measurement
+        number = link(self.address(page), str(chapter)) if page else str(chapter)
+        out.html(f"{_cell('Chapter', chapter)}{number}</td>")
         out.html(_cell("Measured")).html("<br>".join(measured_text(shown)) if shown else "–")
         if shown is not None:
-            out.tag("span", f"{shown.profile}, {units(shown)}", class_="aside")
-        out.close("td")
-        out.html(verdict_cell(entry, "quick")).html(verdict_cell(entry, "paper"))
-        out.close("tr")
+            out.tag("span", f"{shown.profile}, {shown.units}", class_="aside")
+        out.close("td").html(verdict_cell(entry, "quick")).html(verdict_cell(entry, "paper")).close("tr")
 
 
 def _cell(label: str, key: int | None = None) -> str:
@@ -102,13 +77,75 @@ def verdict_cell(entry: Entry, profile: str) -> str:
     return f"{_cell(profile.capitalize(), key)}{'–' if shown is None else verdict(shown.word)}{written}</td>"
 
 
-def _add_script(app: Sphinx, page: str, *_rest: object) -> None:
-    if page == "book/ledger":
-        app.add_js_file("ledger.js", defer="defer")
+class LedgerSummary(BookDirective):
+    """For each group of claims how many were run, and one number for each verdict, with links to the rows."""
+
+    def run(self) -> list[nodes.Node]:
+        out = Markup(self)
+        for group, counts in self.ledger.groups().items():
+            run = sum(counts[word] for word in COUNTED)
+            of = "theorem checks, which test the code" if group == "theorem checks" else f"claims of {group}"
+            out.html(f'<p class="verdict-total">{sum(counts.values())} {of}; {run} were run and stand:</p>')
+            out.html('<ul class="verdict-counts">')
+            for word, count in counts.items():
+                if count:
+                    rows = f"book/ledger.html?verdict={quote(word)}&counted={quote(group)}"
+                    shown = f'<span class="count">{count}</span>{verdict(word)}'
+                    out.html(f"<li>{link(self.address(rows), shown)}</li>")
+            out.html("</ul>")
+        return out.result()
 
 
-def setup(app: Sphinx) -> dict[str, Any]:
-    """Register with Sphinx."""
-    app.add_directive("ledger", LedgerTable)
-    app.connect("html-page-context", _add_script)
-    return {"parallel_read_safe": True, "parallel_write_safe": True}
+class LedgerFacts(BookDirective):
+    """What a referee asks of all verdicts together: chance, looks, converging and depending ones."""
+
+    def run(self) -> list[nodes.Node]:
+        counted = [one.record for one in self.ledger.entries if one.deciding.word in COUNTED]
+        wide, misses = expected_misses(self.ledger)
+        looks = sum(record.after_look for record in counted)
+        without = sum(record.control.reason is not None for record in counted)
+        words = [
+            {one.quick.word, *one.seeds.values()} for one in self.ledger.entries if one.seeds and one.quick
+        ]
+        said = [
+            f"{wide} intervals decide; at 99 % some {misses:.1f} of them can be expected to miss by chance.",
+            f"{looks} of the verdicts that stand rest on something that was changed after a look.",
+            f"{without} of them have no control, with the reason in their record.",
+        ]
+        if words:
+            moved = sum(len(one) > 1 for one in words)
+            said.append(f"{moved} of {len(words)} quick verdicts are others under one of two other seeds.")
+        out = Markup(self).html("<ul>")
+        for line in said:
+            out.tag("li", line)
+        return out.html("</ul>").result()
+
+
+class Agreement(BookDirective):
+    """A row for each claim with stored results, and a sentence that counts them."""
+
+    def run(self) -> list[nodes.Node]:
+        stored = [entry for entry in self.ledger.entries if entry.paper]
+        if not stored:
+            return [nodes.paragraph("", NONE_STORED)]
+        out = Markup(self)
+        out.tag("p", agreement_summary(stored))
+        out.table("Agreement of profiles", ["claim", "quick", "paper", "agree", "stored result stale"])
+        for entry in stored:
+            out.html(agreement_row(entry, self.address(f"book/ledger.html#{entry.record.id}")))
+        return out.end_table().result()
+
+
+def agreement_summary(stored: Sequence[Entry]) -> str:
+    """Say in a sentence how often the two profiles agree."""
+    both = [entry.agreement for entry in stored if entry.agreement is not None]
+    return f"Both profiles measured {len(both)} of the claims; they agree on {sum(both)}."
+
+
+def agreement_row(entry: Entry, address: str) -> str:
+    """Write as a row of HTML what both profiles say of a claim."""
+    quick, paper = ("–" if one is None else verdict(one.word) for one in (entry.quick, entry.paper))
+    agree = "–" if entry.agreement is None else "yes" if entry.agreement else "no"
+    stale = "yes, run it again" if entry.stale else "no"
+    cells = "".join(f"<td>{cell}</td>" for cell in (quick, paper, agree, stale))
+    return f'<tr><th scope="row">{link(address, entry.record.id)}</th>{cells}</tr>'

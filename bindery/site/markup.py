@@ -2,6 +2,7 @@
 
 import html
 import re
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 from typing import Self
@@ -23,12 +24,14 @@ def element(tag: str, **attributes: str | None) -> str:
     >>> element("a", class_="row", href="x.html?a=1&b=2", data_label="Claim", id=None)
     '<a class="row" href="x.html?a=1&amp;b=2" data-label="Claim">'
     """
-    written = [
-        f' {name.rstrip("_").replace("_", "-")}="{html.escape(value)}"'
-        for name, value in attributes.items()
-        if value is not None
-    ]
+    given = {name.rstrip("_").replace("_", "-"): value for name, value in attributes.items()}
+    written = (f' {name}="{html.escape(value)}"' for name, value in given.items() if value is not None)
     return f"<{tag}{''.join(written)}>"
+
+
+def link(address: str, text: str) -> str:
+    """Write a link around HTML."""
+    return f"{element('a', href=address)}{text}</a>"
 
 
 def relative(page: str, target: str) -> str:
@@ -48,7 +51,6 @@ class BookDirective(SphinxDirective):
 
     @property
     def root(self) -> Path:
-        """The repository's root."""
         return Path(self.env.srcdir)
 
     @property
@@ -75,15 +77,12 @@ class Markup:
         self._nodes: list[nodes.Node] = []
 
     def open(self, tag: str, **attributes: str | None) -> Self:
-        """Add an opening tag."""
         return self.html(element(tag, **attributes))
 
     def close(self, *tags: str) -> Self:
-        """Add closing tags."""
         return self.html("".join(f"</{tag}>" for tag in tags))
 
     def html(self, text: str) -> Self:
-        """Add HTML as it stands."""
         self._nodes.append(nodes.raw("", text, format="html"))
         return self
 
@@ -101,6 +100,16 @@ class Markup:
         """Add an element that holds text, read as markup or as it stands."""
         self.open(tag, **attributes)
         return (self.text(text) if markup else self.plain(text)).close(tag)
+
+    def table(self, label: str, heads: Sequence[str], numbers: Sequence[str] = ()) -> Self:
+        self.open("div", class_="scroll-x", tabindex="0", role="region", aria_label=label)
+        self.html('<table class="book-table"><thead><tr>')
+        for head in (*heads, *numbers):
+            self.tag("th", head, scope="col", class_="number" if head in numbers else None)
+        return self.html("</tr></thead><tbody>")
+
+    def end_table(self) -> Self:
+        return self.html("</tbody></table></div>")
 
     def result(self) -> list[nodes.Node]:
         """Return what was collected, as one container without an element of its own."""

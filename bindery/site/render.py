@@ -59,7 +59,6 @@ def _inputs(root: Path) -> Iterator[Path]:
 
 
 def input_digest(root: Path) -> str:
-    """Digest everything that the site is made from."""
     digest = hashlib.sha256()
     digest.update(repr((find_address(root), sys.version_info[:2])).encode())
     for path in _inputs(root):
@@ -118,7 +117,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Render the book and print where it is."""
     root = require_root()
     started = time.perf_counter()
     site = render(root, force=args.force)

@@ -64,7 +64,6 @@ def find_address(root: Path, environ: Mapping[str, str] = os.environ) -> str | N
 
 
 def binder_url(address: str, path: str) -> str:
-    """Write the address that opens one notebook of the repository in Binder."""
     if not path.endswith(".ipynb"):
         raise ValueError(f"path is {path!r}; it must be a notebook (.ipynb), or Binder opens a text file.")
     host, _, name = address.removeprefix("https://").partition("/")

@@ -60,7 +60,6 @@ class SiteServer(ThreadingHTTPServer):
 
     @property
     def address(self) -> str:
-        """Where the site is, without a trailing slash."""
         return f"http://127.0.0.1:{self.server_address[1]}"
 
 

@@ -58,6 +58,7 @@ def outputs(monkeypatch):
     emitted = []
     monkeypatch.setattr(emit, "display", lambda data, metadata=None: not emitted.append((data, metadata)))
     monkeypatch.setattr(author, "display", emit.display)
+    monkeypatch.setattr("bindery.figures.plotting.display", emit.display)
     return emitted
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -297,7 +296,7 @@ def test_incomplete_provenance_is_refused(book):
 
 
 def test_fresh_results_are_not_stale(kept):
-    assert results.stale(results.load(STEM, kept.root)) == []
+    assert results.load(STEM, kept.root).stale == []
 
 
 def test_a_change_of_the_code_is_named_and_a_comment_is_not(kept):
@@ -358,27 +357,3 @@ def test_rows_are_part_of_what_is_stored(book):
     # Of a run without them none are left.
     results.store(page(), STEM, provenance(book.root), book.root)
     assert not file.exists()
-
-
-def test_agreement_says_of_each_stored_claim_what_both_profiles_say():
-    def entry(name, quick, paper, stale=False):
-        words = [SimpleNamespace(word=word) if word else None for word in (quick, paper)]
-        agree = None if None in words else quick == paper
-        made = SimpleNamespace(id=name, chapter=STEM)
-        return SimpleNamespace(record=made, quick=words[0], paper=words[1], agreement=agree, stale=stale)
-
-    ledger = SimpleNamespace(
-        entries=(
-            entry("a", "reproduced", "reproduced"),
-            entry("b", "reproduced", "contradicted", stale=True),
-            entry("c", None, "not settled"),
-            entry("d", "reproduced", None),
-        )
-    )
-    rows = results.agreement(ledger)
-    assert [tuple(row.values()) for row in rows] == [
-        ("a", STEM, "reproduced", "reproduced", "yes", "no"),
-        ("b", STEM, "reproduced", "contradicted", "no", "yes"),
-        ("c", STEM, "–", "not settled", "–", "no"),
-    ]
-    assert list(rows[0]) == ["claim", "chapter", "quick", "paper", "agree", "stale"]

@@ -19,11 +19,10 @@ from bindery.claims.records import read
 from bindery.claims.schema import VERDICTS
 from bindery.claims.verdicts import Verdict
 from bindery.site import facts, finish
-from bindery.site.agreement import rows_html, summary
 from bindery.site.claims_box import verdicts
 from bindery.site.directives import bibtex, documented_modules, plain
 from bindery.site.finish import copy_mathjax, polish, redirect_page, svg_size
-from bindery.site.ledger_table import verdict_cell
+from bindery.site.ledger_table import agreement_row, agreement_summary, verdict_cell
 from bindery.site.pages import describe, links_html, prepare
 from bindery.site.serve import SiteServer
 
@@ -296,15 +295,18 @@ def test_every_source_of_a_claim_is_in_the_bibliography():
 
 
 def test_agreement_links_each_claim_and_says_both_verdicts():
-    rows = [
-        {"claim": "a", "quick": "reproduced", "paper": "contradicted", "agree": "no", "stale": "yes"},
-        {"claim": "b", "quick": "–", "paper": "reproduced", "agree": "–", "stale": "no"},
+    stored = [
+        _entry("reproduced", "contradicted", stale=True),
+        _entry(None, "reproduced"),
+        _entry("reproduced", "reproduced"),
     ]
-    table = BeautifulSoup(f"<table>{rows_html(rows, '#{}'.format)}</table>", "html.parser")
+    rows = "".join(agreement_row(entry, f"#{entry.record.id}") for entry in stored)
+    table = BeautifulSoup(f"<table>{rows}</table>", "html.parser")
     cells = [[cell.get_text() for cell in row.find_all(["th", "td"])] for row in table.find_all("tr")]
     assert cells == [
-        ["a", "✓\xa0reproduced", "✗\xa0contradicted", "no", "yes, run it again"],
-        ["b", "–", "✓\xa0reproduced", "–", "no"],
+        ["cs-noise", "✓\xa0reproduced", "✗\xa0contradicted", "no", "yes, run it again"],
+        ["cs-noise", "–", "✓\xa0reproduced", "–", "no"],
+        ["cs-noise", "✓\xa0reproduced", "✓\xa0reproduced", "yes", "no"],
     ]
-    assert [link["href"] for link in table.find_all("a")] == ["#a", "#b"]
-    assert summary(rows) == "Both profiles measured 1 of the claims; they agree on 0."
+    assert {link["href"] for link in table.find_all("a")} == {"#cs-noise"}
+    assert agreement_summary(stored) == "Both profiles measured 2 of the claims; they agree on 1."

@@ -9,7 +9,7 @@ from bs4 import BeautifulSoup
 
 from bindery.root import BookError
 from bindery.site import render as command
-from bindery.site.agreement import NONE_STORED
+from bindery.site.ledger_table import NONE_STORED
 from bindery.site.render import input_digest, render
 
 pytestmark = pytest.mark.slow
