@@ -22,8 +22,9 @@ from bindery.claims.intervals import by_seed, interval, slope
 from bindery.claims.records import read
 from bindery.claims.verdicts import Measurement, decide
 from gsl_utils import datasets
+from gsl_utils.metrics import relative_error
 from gsl_utils.sensing import gaussian_matrix
-from gsl_utils.sparse import hard_threshold, lasso, soft_threshold, sparse_vectors
+from gsl_utils.sparse import hard_threshold, lasso, omp, soft_threshold, sparse_vectors
 from gsl_utils.transition import l1_recovers, l1_statistical_dimension, weak_threshold
 
 ROOT = Path(__file__).parents[2]
@@ -105,6 +106,42 @@ def test_the_lessons_interval_is_the_books() -> None:
     values = np.random.default_rng(0).normal(size=12)
     found = functions(LESSON, stdtrit=stdtrit).interval(values)
     assert found == pytest.approx(tuple(by_seed(values)))
+
+
+def test_correlated_columns_have_the_differences_of_neighbours_in_their_null_space() -> None:
+    generator, corr = stream("mixed"), 0.9
+    A = torch.randn(8, 20, generator=generator)
+    h = torch.linalg.svd(A).Vh[8:]
+    for j in range(1, 20):
+        A[:, j] = corr * A[:, j - 1] + math.sqrt(1 - corr * corr) * A[:, j]
+    mixed = (h - corr * h.roll(-1, dims=-1)) / math.sqrt(1 - corr * corr)
+    mixed[:, -1] = h[:, -1] / math.sqrt(1 - corr * corr)
+    mixed[:, 0] = h[:, 0] - corr * h[:, 1] / math.sqrt(1 - corr * corr)
+    torch.testing.assert_close(mixed @ A.T, torch.zeros(12, 8), rtol=0, atol=1e-12)
+
+
+def test_what_correlated_columns_do_to_lasso_is_the_bias_of_its_penalty() -> None:
+    lesson = functions(
+        LESSON, page=PAGE, gaussian_matrix=gaussian_matrix, sparse_vectors=sparse_vectors, lasso=lasso,
+        relative_error=relative_error, omp=omp, l1_recovers=l1_recovers,
+    )  # fmt: skip
+    by_l1, by_omp, noisy, clean, lighter = lesson.with_correlation(0.99, 0)
+    assert by_l1 == 1.0
+    assert by_omp < 0.1
+    assert noisy > 0.5
+    assert clean == pytest.approx(noisy, rel=0.1)
+    assert lighter < noisy / 2
+
+
+def test_some_projected_coordinate_forces_the_root_of_n_over_m() -> None:
+    A = torch.randn(5, 40, generator=stream("coordinates"))
+    null = torch.linalg.svd(A).Vh[5:]
+    h = null.T @ null
+    alone = h.diagonal()
+    torch.testing.assert_close(alone, h.square().sum(-1))
+    rest = (h.square().sum(-1) - alone**2) / h.square().sum(-1)
+    torch.testing.assert_close(rest, 1 - alone)
+    assert float(rest.min()) <= 5 / 40
 
 
 def test_no_claim_is_recorded_in_the_lesson_and_all_seven_in_the_evidence() -> None:
