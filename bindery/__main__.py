@@ -28,9 +28,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; the status is 0 when all is well, 1 for problems found, 2 when it could not start."""
     words = list(sys.argv[1:] if argv is None else argv)
-    parser = argparse.ArgumentParser(
-        prog="python -m bindery", description="The commands of the executable book."
-    )
+    told = "The commands of the executable book."
+    parser = argparse.ArgumentParser(prog="python -m bindery", description=told)
     commands = parser.add_subparsers(dest="command", metavar="command", required=True)
     chosen = next((word for word in words if not word.startswith("-")), None)
     for name, (place, purpose) in COMMANDS.items():

@@ -1,12 +1,15 @@
-"""How a value leaves a notebook: rounded, once per page, as an output that the rendered book can read.
+"""How a value leaves a notebook: rounded, once per page, as an output that others read in the page.
 
 Outputs are emitted directly, so that a kernel needs nothing of the tools that render the book.
 """
 
+import ast
+import json
 import math
 import re
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from numbers import Integral, Real
 from typing import Any
@@ -26,29 +29,20 @@ class Registry:
     taken: dict[str, tuple[int | None, str]] = field(default_factory=dict)
 
     def take(self, keys: Iterable[str]) -> None:
-        """Note that ``keys`` are published.
-
-        A reader who runs a cell again, unchanged, publishes its keys again; anything else is a second value
-        for the same name.
-        """
+        """Note that ``keys`` are published, again only where a reader runs an unchanged cell again."""
         cell, keys = _cell(), list(keys)
         for key in keys:
             if key in self.taken:
                 run, source = self.taken[key]
                 if run == cell[0] or source != cell[1]:
-                    raise ValueError(
-                        f"key was {key!r}, which this page has published already; each key is published once "
-                        "(after editing the cell, run the page's first cells again)"
-                    )
+                    remedy = "(after editing the cell, run the page's first cells again)"
+                    twice = "which this page has published already; each key is published once"
+                    raise ValueError(f"key was {key!r}, {twice} {remedy}")
         self.taken.update(dict.fromkeys(keys, cell))
 
 
 def rounded(name: str, value: Any) -> float | int:
-    """Return a number rounded to six significant digits; whole numbers stay exact.
-
-    >>> rounded("slope", 1.00000049), rounded("count", 12345678)
-    (1.0, 12345678)
-    """
+    """Return a number rounded to six significant digits; whole numbers stay exact."""
     if not isinstance(value, Real) and getattr(value, "ndim", None) == 0:
         value = value.item()
     if isinstance(value, bool) or not isinstance(value, Real):
@@ -63,11 +57,7 @@ def rounded(name: str, value: Any) -> float | int:
 
 
 def whole(name: str, value: Any, least: int) -> int:
-    """Return a whole number of at least ``least``.
-
-    >>> whole("seed", 3, least=0)
-    3
-    """
+    """Return a whole number of at least ``least``."""
     if isinstance(value, bool) or not isinstance(value, Integral):
         raise TypeError(f"{name} was {value!r}; it must be a whole number")
     if value < least:
@@ -76,11 +66,7 @@ def whole(name: str, value: Any, least: int) -> int:
 
 
 def one_line(name: str, value: Any, *, empty: bool = False) -> str:
-    """Return text that is one line, and not empty unless ``empty`` allows it.
-
-    >>> one_line("unit", "seed")
-    'seed'
-    """
+    """Return text that is one line, and not empty unless ``empty`` allows it."""
     if not isinstance(value, str):
         raise TypeError(f"{name} was {value!r}; it must be text")
     if "\n" in value or not (empty or value.strip()):
@@ -89,18 +75,11 @@ def one_line(name: str, value: Any, *, empty: bool = False) -> str:
 
 
 def glue_text(key: str, value: float | int | str) -> str:
-    """Return the text that myst-nb reads back: the representation of a number or of a line of text.
-
-    >>> glue_text("slope", 1.23456789), glue_text("slope.verdict", "reproduced")
-    ('1.23457', "'reproduced'")
-    """
+    """Return the text that myst-nb reads back: the representation of a number or of a line of text."""
     if not isinstance(key, str) or not _KEY.fullmatch(key):
-        raise ValueError(
-            f"key was {key!r}; it must be lower-case letters, digits, dots, hyphens and underscores"
-        )
-    if isinstance(value, str):
-        return repr(one_line(f"the value of {key}", value))
-    return repr(rounded(f"the value of {key}", value))
+        must = "it must be lower-case letters, digits, dots, hyphens and underscores"
+        raise ValueError(f"key was {key!r}; {must}")
+    return repr((one_line if isinstance(value, str) else rounded)(f"the value of {key}", value))
 
 
 def glue(key: str, text: str) -> bool:
@@ -132,3 +111,29 @@ def _shell() -> Any:
     """Return the running IPython shell, or None; IPython is not imported only to ask."""
     ipython = sys.modules.get("IPython")
     return ipython.get_ipython() if ipython is not None else None
+
+
+def outputs(page: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    for cell in page["cells"]:
+        yield from cell.get("outputs", [])
+
+
+def claims_of(page: Mapping[str, Any]) -> Iterator[Any]:
+    """Yield what a page records for claims."""
+    for data in (output.get("data", {}) for output in outputs(page)):
+        if CLAIM_MIME in data:
+            held = data[CLAIM_MIME]
+            yield held if isinstance(held, Mapping) else json.loads("".join(held))
+
+
+def values_of(page: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the values that a page publishes for prose to take, by key."""
+    values: dict[str, Any] = {}
+    for output in outputs(page):
+        name = output.get("metadata", {}).get("scrapbook", {}).get("name")
+        if name is not None:
+            text = "".join(output.get("data", {}).get(f"{GLUE_PREFIX}text/plain", ""))
+            with suppress(ValueError, SyntaxError):
+                text = ast.literal_eval(text)
+            values[name] = text
+    return values

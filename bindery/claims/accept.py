@@ -73,11 +73,7 @@ def _fields(node: Any) -> dict[str, Any]:
 
 
 def edited_changelog(text: str, line: str) -> str:
-    """Return the changelog with a line added to the verdicts of what is not released yet.
-
-    >>> edited_changelog("## Unreleased", "- One.").splitlines()
-    ['## Unreleased', '', '### Verdicts', '', '- One.']
-    """
+    """Return the changelog with a line added to the verdicts of what is not released yet."""
 
     def find(pattern: str, start: int, end: int) -> re.Match[str] | None:
         return re.compile(pattern, re.MULTILINE).search(text, start, end)

@@ -57,12 +57,7 @@ class Bound:
 
 @dataclass(frozen=True)
 class Criterion:
-    """A parsed criterion: every bound must hold, with every tolerance multiplied by ``factor``.
-
-    >>> criterion = parse("slope = 1 +- 0.1~")
-    >>> criterion.evaluate({"slope": (0.96, 1.02)}), criterion.scaled(0.5).evaluate({"slope": (0.94, 1.02)})
-    ('satisfied', 'straddles')
-    """
+    """A parsed criterion: every bound must hold, with every tolerance multiplied by ``factor``."""
 
     text: str
     bounds: tuple[Bound, ...]
@@ -87,9 +82,6 @@ class Criterion:
         """Say whether every point of the intervals satisfies the criterion, none does, or neither.
 
         With ``partial`` quantities may be missing: one that is can satisfy nothing and violate nothing.
-
-        Raises:
-            ValueError: An interval is missing, not asked for, holds NaN, or has its ends the wrong way round.
         """
         unknown = sorted(set(intervals) - set(self.quantities))
         missing = [name for name in self.quantities if name not in intervals]
@@ -121,29 +113,26 @@ class Criterion:
             raise ValueError(f"the interval of {name} was ({low}, {high}); its ends must be numbers, not NaN")
         if low > high:
             raise ValueError(f"the interval of {name} was ({low}, {high}); low must not exceed high")
-        above, above_open, below, below_open = self._allowed(name)
-        over = low > above or (low == above and not above_open)
-        if over and (high < below or (high == below and not below_open)):
+        lower, upper = self._allowed(name)
+        if lower <= (low, 0) and (high, 0) <= upper:
             return "satisfied"
-        beneath = high < above or (high == above and above_open)
-        beyond = low > below or (low == below and below_open)
-        return "violated" if beneath or beyond or self.empty(name) else "straddles"
+        missed = (high, 0) < lower or upper < (low, 0) or self.empty(name)
+        return "violated" if missed else "straddles"
 
     def empty(self, name: str) -> bool:
         """Whether no value of a quantity satisfies its bounds."""
-        above, above_open, below, below_open = self._allowed(name)
-        return above > below or (above == below and (above_open or below_open))
+        lower, upper = self._allowed(name)
+        return lower > upper
 
-    def _allowed(self, name: str) -> tuple[float, bool, float, bool]:
-        """The bounds on one quantity taken together, an interval: each end, and whether it is excluded."""
-        above, above_open, below, below_open = -math.inf, False, math.inf, False
-        for bound in (bound for bound in self.bounds if bound.quantity == name):
-            limit = bound.limit(self.factor)
-            if bound.side == "above" and (limit, bound.strict) > (above, above_open):
-                above, above_open = limit, bound.strict
-            if bound.side == "below" and (-limit, bound.strict) > (-below, below_open):
-                below, below_open = limit, bound.strict
-        return above, above_open, below, below_open
+    def _allowed(self, name: str) -> tuple[tuple[float, int], tuple[float, int]]:
+        """The ends between which a quantity satisfies its bounds, each with a 1 or -1 where it is excluded.
+
+        As pairs they are in order: an end that is excluded lies just inside of its number, which has a 0.
+        """
+        ends = [(one.side, one.limit(self.factor), one.strict) for one in self.bounds if one.quantity == name]
+        lower = [(limit, int(strict)) for side, limit, strict in ends if side == "above"]
+        upper = [(limit, -int(strict)) for side, limit, strict in ends if side == "below"]
+        return max(lower, default=(-math.inf, 0)), min(upper, default=(math.inf, 0))
 
     def __str__(self) -> str:
         return self.text if self.factor == 1 else f"{self.text} (tolerance times {self.factor:g})"
@@ -161,12 +150,10 @@ def parse(text: str) -> Criterion:
     if not isinstance(text, str):
         raise TypeError(f"text was {text!r}; a criterion must be a string")
     conditions = re.split(r"\band\b", text)
-    criterion = Criterion(
-        text.strip(), tuple(bound for one in conditions for bound in _bounds(text, one.strip()))
-    )
-    for name in criterion.quantities:
-        if criterion.empty(name):
-            raise CriterionError(f"criterion {text!r}: no value of {name} can satisfy it")
+    bounds = tuple(bound for one in conditions for bound in _bounds(text, one.strip()))
+    criterion = Criterion(text.strip(), bounds)
+    for name in filter(criterion.empty, criterion.quantities):
+        raise CriterionError(f"criterion {text!r}: no value of {name} can satisfy it")
     return criterion
 
 
@@ -188,10 +175,8 @@ def _bounds(text: str, condition: str) -> Iterator[Bound]:
         if found[4]:
             yield _bound(text, found[3], found[4], found[5])
     else:
-        raise CriterionError(
-            f"criterion {text!r}: {condition!r} must be like 'x < 0.3', 'x = 1 +- 0.1~', 'x in [5, 10]', "
-            "'0.8 <= x < 1.2' or 'x >= 1 - 0.05~', joined by 'and'"
-        )
+        like = "'x < 0.3', 'x = 1 +- 0.1~', 'x in [5, 10]', '0.8 <= x < 1.2' or 'x >= 1 - 0.05~'"
+        raise CriterionError(f"criterion {text!r}: {condition!r} must be like {like}, joined by 'and'")
 
 
 def _bound(text: str, name: str, relation: str, limit: str) -> Bound:
@@ -205,9 +190,8 @@ def _bound(text: str, name: str, relation: str, limit: str) -> Bound:
     side: Literal["below", "above"] = "below" if relation[0] == "<" else "above"
     outward = tolerance if side == "below" else -tolerance
     if outward < 0 or ("~" in limit and tolerance == 0):
-        raise CriterionError(
-            f"criterion {text!r}: the tolerance of {limit.strip()!r} must loosen the criterion as it grows"
-        )
+        why = f"the tolerance of {limit.strip()!r} must loosen the criterion as it grows"
+        raise CriterionError(f"criterion {text!r}: {why}")
     return Bound(name, side, len(relation) == 1, centre, outward)
 
 

@@ -9,9 +9,10 @@ from typing import Any
 
 from bindery.claims.criterion import Criterion
 from bindery.claims.history import Commits
+from bindery.claims.intervals import Estimate
 from bindery.claims.model import Claim, Erratum
 from bindery.claims.schema import THEOREM, VERDICTS
-from bindery.claims.verdicts import Measurement, Verdict, decide
+from bindery.claims.verdicts import Verdict, decide
 
 # Verdicts on a claim whose test was run and stands.
 COUNTED = ("reproduced", "reproduced after correction", "contradicted", "not settled")
@@ -60,14 +61,12 @@ class Ledger:
     errata: tuple[Erratum, ...]
 
     def entry(self, claim_id: str) -> Entry:
-        """Return the entry of a claim that is known to be there."""
         return next(entry for entry in self.entries if entry.record.id == claim_id)
 
     def chapter(self, stem: str) -> tuple[Entry, ...]:
         return tuple(entry for entry in self.entries if entry.record.chapter == stem)
 
     def counts(self) -> dict[str, int]:
-        """Return how many claims have each verdict, for every verdict there is."""
         return _counts(self.entries)
 
     def groups(self) -> dict[str, dict[str, int]]:
@@ -96,10 +95,10 @@ def to_json(ledger: Ledger) -> str:
         "counts_by_standing": ledger.groups(),
         "errata": [_without(erratum, "file", "line") for erratum in ledger.errata],
     }
-    return json.dumps(data, indent=1, sort_keys=True, ensure_ascii=False, default=_record_json) + "\n"
+    return json.dumps(data, indent=1, sort_keys=True, ensure_ascii=False, default=_plain) + "\n"
 
 
-def _record_json(held: Any) -> Any:
+def _plain(held: Any) -> Any:
     return held.text if isinstance(held, Criterion) else vars(held)
 
 
@@ -126,23 +125,18 @@ def _verdict_json(verdict: Verdict | None, *names: str) -> Any:
     """A verdict's fields, or some of them; a margin is none for a count, whose interval has no width."""
     if verdict is None:
         return None
-    margin = verdict.margin
-    told = _without(verdict, "word", "profile", "measurement") | {
-        "verdict": verdict.word,
-        "margin": None if margin is None or math.isinf(margin) else round(margin, 3),
-        "measured": _measured_json(verdict.measurement),
-    }
+    margin, measured = verdict.margin, None
+    if one := verdict.measurement:
+        measured = _without(one, "id", "values", "control")
+        measured |= {"quantities": _numbers(one.values), "control": _numbers(one.control)}
+    told = _without(verdict, "word", "profile", "measurement")
+    told |= {"verdict": verdict.word, "measured": measured}
+    told["margin"] = None if margin is None or math.isinf(margin) else round(margin, 3)
     return {name: told[name] for name in names or told}
 
 
-def _measured_json(measured: Measurement | None) -> dict[str, Any] | None:
-    if measured is None:
-        return None
-    quantities, control = (
-        None if held is None else {name: estimate._asdict() for name, estimate in held.items()}
-        for held in (measured.values, measured.control)
-    )
-    return {**_without(measured, "id", "values"), "quantities": quantities, "control": control}
+def _numbers(held: Mapping[str, Estimate] | None) -> dict[str, Any] | None:
+    return None if held is None else {name: estimate._asdict() for name, estimate in held.items()}
 
 
 def report(entry: Entry) -> str:

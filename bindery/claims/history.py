@@ -50,11 +50,7 @@ def _records(text: str) -> list[dict[str, Any]]:
 
 
 def entries(text: str) -> set[Entry]:
-    """Return the entries of every history in a file of claims; line breaks in them do not count.
-
-    >>> entries("claims: [{id: a, history: [{date: 2030-01-01, change: b, why: c}]}]")
-    {('a', '2030-01-01', 'b', 'c')}
-    """
+    """Return the entries of every history in a file of claims; line breaks in them do not count."""
     return {
         (str(claim["id"]), *(" ".join(str(change[name]).split()) for name in ("date", "change", "why")))  # type: ignore[misc]
         for claim in _records(text)
@@ -71,7 +67,6 @@ def lost(root: Path) -> list[Entry]:
 
 
 def problems(root: Path) -> list[str]:
-    """Say which entries of histories are gone; nothing where the past cannot be looked at."""
     return [
         f"claims: the history of {claim} held an entry of {date} that is gone: {change} Put it back"
         for claim, date, change, _ in ([] if unknown(root) else lost(root))

@@ -1,19 +1,16 @@
-"""The ledger: every claim of the sources with the verdict that its record and the recorded numbers give it.
-
-It is read from the executed pages and the stored results each time, and kept nowhere else.
-"""
+"""The ledger: every claim with the verdict that its record, its page and stored results give it today."""
 
 import argparse
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 from bindery.claims import reseed
 from bindery.claims.entries import Entry, Ledger, report
 from bindery.claims.history import Commits, commits
 from bindery.claims.model import Claim, Records
-from bindery.claims.recorded import EVIDENCE, Recorded, chapter_of, from_page, from_results
+from bindery.claims.recorded import EVIDENCE, Recorded, chapter_of
 from bindery.claims.records import read
-from bindery.claims.verdicts import Verdict, decide
+from bindery.claims.verdicts import decide
 from bindery.root import BookError, require_root
 
 
@@ -35,7 +32,7 @@ def problems(root: Path) -> list[str]:
     records = read(root)
     recorded = _recorded(root, records)
     found = [str(problem) for problem in records.problems]
-    found += [problem for pair in recorded.values() for part in pair if part for problem in part.problems]
+    found += [problem for pair in recorded.values() for part in pair for problem in part.problems]
     for entry in _settle(records, recorded, {}, {}).entries:
         claim, deciding = entry.record, entry.deciding
         place = f"{claim.file}:{claim.line}: {claim.id}"
@@ -52,38 +49,21 @@ def problems(root: Path) -> list[str]:
     return found
 
 
-Pair = tuple[Recorded | None, Recorded | None]
+Pair = tuple[Recorded, Recorded]
 
 
 def _recorded(root: Path, records: Records) -> dict[str, Pair]:
-    """Return for each chapter what its pages and their stored results recorded; also for pages of no chapter.
-
-    A lesson and its evidence are one chapter, which records a claim once.
-    """
-    found: dict[str, list[Pair]] = {chapter: [] for chapter in records.chapters}
+    """For each chapter what its pages, a lesson and its evidence, and their stored results recorded."""
     pages = {page.stem: page for page in sorted((root / "book").glob("*.ipynb"))}
-    for stem in dict.fromkeys([*found, *(f"{chapter}{EVIDENCE}" for chapter in found), *pages]):
-        page = from_page(root, pages[stem], records) if stem in pages else None
-        results = from_results(root, stem, records) if chapter_of(stem) in records.chapters else None
-        found.setdefault(chapter_of(stem), []).append((page, results))
-    return {
-        chapter: (_joined(p for p, _ in both), _joined(r for _, r in both)) for chapter, both in found.items()
-    }
-
-
-def _joined(parts: Iterable[Recorded | None]) -> Recorded | None:
-    """Return what several pages recorded as one; a claim that two of them record is a problem."""
-    there = [part for part in parts if part is not None]
-    if not there:
-        return None
-    whole = Recorded(" or ".join(part.where for part in there))
-    for part in there:
-        whole.problems += part.problems
-        twice = sorted(whole.measurements.keys() & part.measurements.keys())
-        whole.problems += [f"{whole.where}: both record {claim_id}" for claim_id in twice]
-        whole.measurements |= part.measurements
-        whole.stale |= part.stale
-    return whole
+    found: dict[str, Pair] = {}
+    chapters = records.chapters
+    for stem in dict.fromkeys([*chapters, *(f"{chapter}{EVIDENCE}" for chapter in chapters), *pages]):
+        quick, paper = found.setdefault(chapter_of(stem), (Recorded(), Recorded()))
+        if stem in pages:
+            quick.add_page(root, pages[stem], records)
+        if chapter_of(stem) in chapters:
+            paper.add_results(root, stem, records)
+    return found
 
 
 def _settle(
@@ -97,17 +77,12 @@ def _settle(
     for claim in sorted(
         records.claims.values(), key=lambda one: (records.chapters.index(one.chapter), order.index(one.id))
     ):
-        quick, paper = recorded.get(claim.chapter, (None, None))
+        pair = recorded[claim.chapter]
+        measured = [part.measurements.get(claim.id) for part in pair]
+        quick, paper = (None if one is None else decide(claim, one) for one in measured)
         more = (seeds.get(claim.id, {}), written.get(claim.id, Commits()))
-        stale = paper is not None and claim.id in paper.stale
-        entries.append(Entry(claim, _verdict(claim, quick), _verdict(claim, paper), stale, *more))
+        entries.append(Entry(claim, quick, paper, claim.id in pair[1].stale, *more))
     return Ledger(tuple(entries), tuple(records.errata.values()))
-
-
-def _verdict(claim: Claim, recorded: Recorded | None) -> Verdict | None:
-    if recorded is None or claim.id not in recorded.measurements:
-        return None
-    return decide(claim, recorded.measurements[claim.id])
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -115,7 +90,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Execute the page that decides one claim, and print its record with what was measured."""
     from bindery.page.execute import execute
     from bindery.page.notebooks import notebook_path
 

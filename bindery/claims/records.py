@@ -35,7 +35,12 @@ def _read(root: Path, stamps: tuple[tuple[Path, int, int], ...]) -> Records:
         schema = {"errata.yml": ERRATA_SCHEMA, "index.yml": INDEX_SCHEMA}.get(path.name, CLAIMS_SCHEMA)
         file = files[path.name] = YamlFile(root, path, schema)
         if path.name == "index.yml":
-            _read_index(file, index)
+            listed = file.data if isinstance(file.data, dict) and not file.problems else {}
+            for chapter, ids in listed.items():
+                for number, claim_id in enumerate(ids):
+                    if claim_id in index:
+                        file.report((chapter, number), f"{claim_id} is on the list twice")
+                    index[claim_id] = chapter
         elif path.name == "errata.yml":
             for place, record in _entries(file, "errata"):
                 _add(file, place, errata, _erratum(file, place, record))
@@ -84,14 +89,6 @@ def _add(file: YamlFile, place: Place, known: dict[str, Any], record: Any) -> No
     if record is not None and known.setdefault(record.id, record) is not record:
         other = known[record.id]
         file.report((*place, "id"), f"is taken already, in {other.file}:{other.line}; ids must be unique")
-
-
-def _read_index(file: YamlFile, index: dict[str, str]) -> None:
-    for chapter, ids in (file.data if isinstance(file.data, dict) and not file.problems else {}).items():
-        for number, claim_id in enumerate(ids):
-            if claim_id in index:
-                file.report((chapter, number), f"{claim_id} is on the list twice")
-            index[claim_id] = chapter
 
 
 def _erratum(file: YamlFile, place: Place, record: dict[str, Any]) -> Erratum:

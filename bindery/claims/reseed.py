@@ -4,11 +4,10 @@ import argparse
 import json
 import tempfile
 from collections.abc import Mapping, Sequence
-from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from bindery.claims.recorded import from_page
+from bindery.claims.recorded import Recorded
 from bindery.claims.records import read
 from bindery.claims.verdicts import decide
 from bindery.root import BookError, replace, require_root
@@ -21,17 +20,14 @@ Words = dict[str, dict[str, str]]
 def verdicts(root: Path, page: Path) -> tuple[dict[str, str], list[str]]:
     """Return claim to verdict of an executed page of any seed, and what could not be read."""
     records = read(root)
-    recorded = from_page(root, page, records, profile=None)
+    recorded = Recorded()
+    recorded.add_page(root, page, records, profile=None)
     measured = sorted(recorded.measurements.items())
     return {claim: decide(records.claims[claim], one).word for claim, one in measured}, recorded.problems
 
 
 def depending(words: Mapping[str, Mapping[str, str]]) -> list[str]:
-    """Return the claims whose verdicts are not the same under every seed, sorted.
-
-    >>> depending({"a": {"page": "reproduced", "1": "not settled"}, "b": {"page": "void", "1": "void"}})
-    ['a']
-    """
+    """Return the claims whose verdicts are not the same under every seed, sorted."""
     return sorted(claim for claim, said in words.items() if len(set(said.values())) > 1)
 
 
@@ -69,10 +65,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Execute pages with other seeds, store their verdicts, and say which depend on the seed.
-
-    No page is changed. Pages that were not named keep what is stored of them.
-    """
     from bindery.page import notebooks
 
     root = require_root()
@@ -88,7 +80,8 @@ def run(args: argparse.Namespace) -> int:
     words = {claim: row for page in said.values() for claim, row in page.items()}
     differ = depending(words)
     for claim in differ:
-        print(f"{claim}: " + ", ".join(f"{seed} {word}" for seed, word in words[claim].items()))
+        ran = [seed for seed in ("page", *map(str, args.seeds)) if seed in words[claim]]
+        print(f"{claim}: " + ", ".join(f"{seed} {words[claim][seed]}" for seed in ran))
     print(f"{len(differ)} of {len(words)} verdicts depend on the seed")
     if not failed:
         _store(root, said)
@@ -100,35 +93,29 @@ def _execute(
 ) -> list[str]:
     """Add each seed's verdicts to what the pages said; return what failed, a line each."""
     from bindery.page import notebooks
-    from bindery.page.execute import Progress
-    from bindery.page.kernels import Job, run_all
+    from bindery.page.execute import watched
+    from bindery.page.kernels import Job
     from bindery.page.pages import build_page
 
-    sources = {stem: notebooks.read(notebooks.notebook_path(root, stem)) for stem in said}
-    jobs = [
-        Job(root, stem, {**notebooks.default_parameters(source, f"notebooks/{stem}.ipynb"), "seed": seed})
-        for seed in seeds
-        for stem, source in sources.items()
-    ]
+    jobs = []
+    for stem in said:
+        source = notebooks.read(notebooks.notebook_path(root, stem))
+        own = notebooks.default_parameters(source, f"notebooks/{stem}.ipynb")
+        jobs += [Job(root, stem, source, {**own, "seed": seed}) for seed in seeds]
     failed = []
-    cells = sum(1 + len(notebooks.code_cells(source)) for source in sources.values()) * len(seeds)
-    with (
-        closing(Progress(cells)) as progress,
-        closing(run_all(jobs, workers, on_cell=progress.cell)) as running,
-    ):
-        for outcome in running:
-            stem, seed = outcome.job.stem, str(outcome.job.parameters["seed"])
-            if outcome.executed is None:
-                failed.append(f"{stem} with seed {seed} failed: {outcome.failure}")
-                continue
-            page = build_page(outcome.source, outcome.executed, {"parameters": dict(outcome.job.parameters)})
-            path = folder / seed / f"{stem}.ipynb"
-            notebooks.write(page, path)
-            found, problems = verdicts(root, path)
-            failed += [f"{stem} with seed {seed}: {problem}" for problem in problems]
-            for claim, word in found.items():
-                said[stem].setdefault(claim, {})[seed] = word
-            progress.say(f"{stem} with seed {seed} executed in {outcome.seconds:.1f} s")
+    for outcome, progress in watched(jobs, workers):
+        stem, seed = outcome.job.stem, str(outcome.job.parameters["seed"])
+        if outcome.executed is None:
+            failed.append(f"{stem} with seed {seed} failed: {outcome.failure}")
+            continue
+        page = build_page(outcome.job.source, outcome.executed, {"parameters": dict(outcome.job.parameters)})
+        path = folder / seed / f"{stem}.ipynb"
+        notebooks.write(page, path)
+        found, problems = verdicts(root, path)
+        failed += [f"{stem} with seed {seed}: {problem}" for problem in problems]
+        for claim, word in found.items():
+            said[stem].setdefault(claim, {})[seed] = word
+        progress.say(f"{stem} with seed {seed} executed in {outcome.seconds:.1f} s")
     return failed
 
 

@@ -14,7 +14,7 @@ from bindery.root import find_root
 
 # One value per seed, or what the functions of bindery.claims.intervals make.
 Datum = Any
-_PARTS = ("value", "low", "high")
+PARTS = ("value", "low", "high")
 
 
 def statement(
@@ -34,11 +34,17 @@ def statement(
     broken = [None, None, None] if control is None else _estimates("control", control)[0]
     fields: dict[str, Any] = {"id": claim_id, "n": n, "unit": one_line("unit", unit)}
     fields |= {"profile": profile, "seed": seed, "note": one_line("note", note, empty=True)}
-    fields |= dict(zip(_PARTS, value, strict=True))
-    fields |= {f"control_{part}": held for part, held in zip(_PARTS, broken, strict=True)}
-    word = None if claim is None else _verdict(claim, fields)
-    keys = _keys(fields) | ({f"{claim_id}.verdict": word} if word else {})
-    return fields, keys, _line(fields, word)
+    fields |= dict(zip(PARTS, value, strict=True))
+    fields |= {f"control_{part}": held for part, held in zip(PARTS, broken, strict=True)}
+    word = None
+    if claim is not None:
+        demanded = claim.control.reason is None
+        if claim.testable and demanded != (control is not None):
+            wanted = "must be measured" if demanded else f"must be None ({claim.control.reason})"
+            raise ValueError(f"control of {claim.id} {wanted}, by the record in {claim.file}:{claim.line}")
+        word = decide(claim, Measurement.from_json(fields, claim)).word
+    values = keys(fields) | ({f"{claim_id}.verdict": word} if word else {})
+    return fields, values, _line(fields, word)
 
 
 def _record(claim_id: str) -> Claim | None:
@@ -56,15 +62,6 @@ def _record(claim_id: str) -> Claim | None:
     hint = f"; did you mean {close!r} of {records.claims[close].file}?" if close else ""
     where = f"of which no file of {root / 'claims'} has a sound record"
     raise ValueError(f"claim_id was {claim_id!r}, {where}{hint}")
-
-
-def _verdict(claim: Claim, fields: Mapping[str, Any]) -> str:
-    """Return the verdict's word, after checking that what is recorded is what the claim's record asks for."""
-    demanded = claim.control.reason is None
-    if claim.testable and demanded != (fields["control_value"] is not None):
-        wanted = "must be measured" if demanded else f"must be None ({claim.control.reason})"
-        raise ValueError(f"control of {claim.id} {wanted}, by the record in {claim.file}:{claim.line}")
-    return decide(claim, Measurement.from_json(fields, claim)).word
 
 
 def _estimates(name: str, given: Any) -> tuple[list[Any], int]:
@@ -92,19 +89,18 @@ def _estimate(name: str, datum: Any) -> Estimate:
     return Estimate.of(value, low, high, datum.n)
 
 
-def _keys(fields: Mapping[str, Any]) -> dict[str, Any]:
-    keys: dict[str, Any] = {}
-    for start, suffixes in (
-        ("", ("", ".low", ".high")),
-        ("control_", (".control", ".control-low", ".control-high")),
-    ):
-        for part, suffix in zip(_PARTS, suffixes, strict=True):
-            held = fields[start + part]
-            if isinstance(held, Mapping):
-                keys |= {f"{fields['id']}.{quantity}{suffix}": item for quantity, item in held.items()}
-            elif held is not None:
-                keys[f"{fields['id']}{suffix}"] = held
-    return keys
+def keys(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the glue keys of a recorded claim with their values."""
+    found: dict[str, Any] = {}
+    names = [*PARTS, *(f"control_{part}" for part in PARTS)]
+    suffixes = ("", ".low", ".high", ".control", ".control-low", ".control-high")
+    for name, suffix in zip(names, suffixes, strict=True):
+        held = fields[name]
+        if isinstance(held, Mapping):
+            found |= {f"{fields['id']}.{quantity}{suffix}": item for quantity, item in held.items()}
+        elif held is not None:
+            found[f"{fields['id']}{suffix}"] = held
+    return found
 
 
 def _line(fields: Mapping[str, Any], word: str | None) -> str:
@@ -116,7 +112,7 @@ def _line(fields: Mapping[str, Any], word: str | None) -> str:
 
 
 def _shown(fields: Mapping[str, Any], prefix: str) -> str:
-    value, low, high = (fields[prefix + part] for part in _PARTS)
+    value, low, high = (fields[prefix + part] for part in PARTS)
     if not isinstance(value, Mapping):
         return f"{value:.3g} [{low:.3g}, {high:.3g}]"
     return ", ".join(f"{name} = {value[name]:.3g} [{low[name]:.3g}, {high[name]:.3g}]" for name in value)

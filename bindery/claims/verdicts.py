@@ -30,11 +30,7 @@ class Measurement:
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any], claim: Claim) -> Self:
-        """Read what a page recorded; a claim with one quantity is recorded without its name.
-
-        Raises:
-            ValueError: The recorded quantities are not those of the claim's record.
-        """
+        """Read what a page recorded; a claim with one quantity is recorded without its name."""
         place, values, control = f"{claim.file}:{claim.line}", _estimates(claim, data, ""), None
         had = f"{claim.id}: the value had the quantities {sorted(values)}"
         if set(values) != set(claim.quantities):
@@ -146,9 +142,8 @@ def _named(claim: Claim, data: Any) -> dict[str, float]:
     """Return ``data`` as a mapping from quantities to numbers."""
     if not isinstance(data, Mapping):
         if len(claim.quantities) != 1:
-            raise ValueError(
-                f"{claim.id}: one number was recorded, but its record in {claim.file}:{claim.line} has the "
-                f"quantities {list(claim.quantities)}; record a mapping from each of them to its value"
-            )
+            has = f"but its record in {claim.file}:{claim.line} has the quantities {list(claim.quantities)}"
+            remedy = "record a mapping from each of them to its value"
+            raise ValueError(f"{claim.id}: one number was recorded, {has}; {remedy}")
         data = {claim.quantities[0]: data}
     return {str(name): float(number) for name, number in data.items()}

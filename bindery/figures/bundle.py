@@ -33,9 +33,8 @@ def _metadata(cell: Mapping[str, Any]) -> tuple[str, str, str]:
     """Return the caption, the alt text and the label that a cell's metadata give its figure."""
     mystnb = cell.get("metadata", {}).get("mystnb", {})
     figure, image = mystnb.get("figure") or {}, mystnb.get("image") or {}
-    entries = (figure.get("caption"), image.get("alt"), figure.get("name"))
-    caption, alt, label = (str(entry or "").strip() for entry in entries)
-    return caption, alt, label
+    caption, alt, label = figure.get("caption"), image.get("alt"), figure.get("name")
+    return str(caption or "").strip(), str(alt or "").strip(), str(label or "").strip()
 
 
 def _pictures(page: Mapping[str, Any]) -> Iterator[tuple[int, Mapping[str, Any], list[Mapping[str, Any]]]]:
@@ -48,7 +47,6 @@ def _pictures(page: Mapping[str, Any]) -> Iterator[tuple[int, Mapping[str, Any],
 
 
 def read(page: Path | Mapping[str, Any]) -> list[PageFigure]:
-    """Return the figures of an executed page, in its order."""
     notebook = json.loads(page.read_text(encoding="utf-8")) if isinstance(page, Path) else page
     return [
         PageFigure(Bundle.from_json(_text(data[BUNDLE_MIME])), _text(data[SVG_MIME]), *_metadata(cell))
@@ -59,27 +57,16 @@ def read(page: Path | Mapping[str, Any]) -> list[PageFigure]:
 
 
 def extract(page: Path, out_dir: Path) -> list[Path]:
-    """Write each figure of a page to ``<out_dir>/<page stem>/``, and return the paths of the files, sorted.
-
-    There are ``<figure>.svg``, its numbers in ``.csv`` or ``.npz``, and their description in ``.json``.
-    """
+    """Write the files of each figure of a page to ``<out_dir>/<page stem>/``; return their sorted paths."""
     folder = out_dir / page.stem
     digest = hashlib.sha256(page.read_bytes()).hexdigest()
     files: dict[Path, bytes] = {}
     for figure in read(page):
         bundle = figure.bundle
         numbers_name, content = bundle.file()
-        description = {
-            "name": bundle.name,
-            "chapter": page.stem,
-            "profile": bundle.profile,
-            "seeds": list(bundle.seeds),
-            "columns": list(bundle.columns),
-            "data": numbers_name,
-            "caption": figure.caption,
-            "alt": figure.alt,
-            "page_sha256": digest,
-        }
+        description = {name: getattr(bundle, name) for name in ("name", "profile", "seeds", "columns")}
+        description |= {"chapter": page.stem, "data": numbers_name, "page_sha256": digest}
+        description |= {"caption": figure.caption, "alt": figure.alt}
         text = json.dumps(description, indent=1, sort_keys=True) + "\n"
         files[folder / f"{bundle.name}.svg"] = figure.svg.encode()
         files[folder / numbers_name] = content
@@ -91,11 +78,6 @@ def extract(page: Path, out_dir: Path) -> list[Path]:
 
 
 def problems(root: Path) -> list[str]:
-    """Say what is wrong with the figures of the executed pages.
-
-    Each picture must come with its numbers, one to a cell; the cell's metadata must give it a caption, alt
-    text, and its own name as the label; no two figures share a name.
-    """
     found: list[str] = []
     owners: dict[str, str] = {}
     for path in sorted((root / "book").glob("*.ipynb")):
@@ -129,11 +111,9 @@ def _of_picture(
     if tuple(columns) != bundle.columns:
         yield f"{where} holds {list(columns)}, but its bundle says {list(bundle.columns)}"
     caption, alt, label = _metadata(cell)
-    if not caption:
-        yield f"{where} has no caption (metadata mystnb.figure.caption)"
-    if not alt:
-        yield f"{where} has no alt text (metadata mystnb.image.alt)"
-    if not label:
-        yield f"{where} has no label (metadata mystnb.figure.name)"
-    elif label != bundle.name:
+    fields = {"caption": "figure.caption", "alt text": "image.alt", "label": "figure.name"}
+    for (what, field), said in zip(fields.items(), (caption, alt, label), strict=True):
+        if not said:
+            yield f"{where} has no {what} (metadata mystnb.{field})"
+    if label and label != bundle.name:
         yield f"{where} has the label {label!r}; the two must be the same"

@@ -32,19 +32,16 @@ class Bundle:
     moves: Mapping[str, Sequence[float]] = field(default_factory=dict)
 
     def file(self) -> tuple[str, bytes]:
-        """Return the name and the content of the file that holds the numbers."""
         if self.csv is not None:
             return f"{self.name}.csv", self.csv.encode()
         return f"{self.name}.npz", base64.b64decode(self.npz or "")
 
     def to_json(self) -> str:
-        """Return the bundle as one line of JSON with sorted keys."""
         fields = {name: value for name, value in vars(self).items() if value is not None and value != {}}
         return json.dumps(fields, sort_keys=True, ensure_ascii=False)
 
     @classmethod
     def from_json(cls, text: str) -> Self:
-        """Read a bundle back."""
         try:
             raw = json.loads(text)
             return cls(**{**raw, "seeds": tuple(raw["seeds"]), "columns": tuple(raw["columns"])})
@@ -60,10 +57,8 @@ def _checked(bundle: Bundle) -> Bundle:
         raise ValueError(f"name is {bundle.name!r}; it must be a slug such as 'phase-diagram'")
     size = len(bundle.to_json())
     if size > MAX_BYTES:
-        raise ValueError(
-            f"the data of {bundle.name!r} take {size} bytes; they must take at most {MAX_BYTES}: "
-            "store what is drawn, not what it was computed from"
-        )
+        must = f"they must take at most {MAX_BYTES}: store what is drawn, not what it was computed from"
+        raise ValueError(f"the data of {bundle.name!r} take {size} bytes; {must}")
     return bundle
 
 
@@ -75,7 +70,6 @@ def from_columns(
     seeds: Sequence[int],
     moves: Mapping[str, Any] | None = None,
 ) -> Bundle:
-    """Return the bundle of a figure drawn from a tidy table."""
     csv = encode_csv(data)
     rows = len(next(iter(data.values())))
     far = {column: _moves(column, given, data, rows) for column, given in (moves or {}).items()}
@@ -92,6 +86,5 @@ def _moves(column: str, given: Any, data: Mapping[str, Any], rows: int) -> list[
 
 
 def from_images(name: str, images: Mapping[str, Any], *, profile: str, seeds: Sequence[int]) -> Bundle:
-    """Return the bundle of a figure that is a grid of images."""
     npz = encode_npz(images)
     return _checked(Bundle(name, profile, tuple(seeds), tuple(images), npz=npz))

@@ -24,26 +24,19 @@ def check_legible(fig: Figure) -> None:
     """Refuse a figure whose letters a telephone of 390 px would show smaller than 9 px."""
     width = float(fig.get_size_inches()[0])
     if width > MAX_WIDTH:
-        raise ValueError(
-            f"fig is {width:g} inches wide; it must be at most {MAX_WIDTH}, as figsize() gives: "
-            "put panels below each other"
-        )
+        must = f"it must be at most {MAX_WIDTH}, as figsize() gives: put panels below each other"
+        raise ValueError(f"fig is {width:g} inches wide; {must}")
     smallest = _LEGIBLE * _POINTS_PER_INCH * width / _PHONE_COLUMN
     for text in fig.findobj(Text):
         assert isinstance(text, Text)
         size = float(text.get_fontsize())
         if text.get_visible() and text.get_text().strip() and size < smallest:
-            raise ValueError(
-                f"fig has the text {text.get_text()!r} in {size:g} points; "
-                f"at this width it must be at least {smallest:.1f} to be legible at 390 px"
-            )
+            must = f"at this width it must be at least {smallest:.1f} to be legible at 390 px"
+            raise ValueError(f"fig has the text {text.get_text()!r} in {size:g} points; {must}")
 
 
 def thin_labels(fig: Figure) -> None:
-    """Hide the labels of ticks along x that would touch the one before them; the ticks stay.
-
-    Sizes that were chosen for an experiment are often crowded at one end of a logarithmic axis.
-    """
+    """Hide the labels of ticks along x that would touch the one before them; the ticks stay."""
     fig.draw_without_rendering()
     for ax in fig.axes:
         right = -math.inf

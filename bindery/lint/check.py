@@ -18,9 +18,8 @@ def _tool(*command: str) -> Check:
     """Return a check that runs a Python tool in the book's root; what the tool prints are the problems."""
 
     def problems(root: Path) -> list[str]:
-        done = subprocess.run(
-            [sys.executable, "-m", *command], cwd=root, capture_output=True, text=True, check=False
-        )
+        whole = [sys.executable, "-m", *command]
+        done = subprocess.run(whole, cwd=root, capture_output=True, text=True, check=False)
         if done.returncode == 0:
             return []
         lines = [line for line in (done.stdout + done.stderr).splitlines() if line.strip()]
@@ -32,9 +31,7 @@ def _tool(*command: str) -> Check:
 def _stripped(root: Path) -> list[str]:
     """Return the notebooks that hold outputs or execution counts; their cells' ids are kept."""
     files = sorted(str(path.relative_to(root)) for path in (root / "notebooks").glob("*.ipynb"))
-    if not files:
-        return []
-    found = _tool("nbstripout", "--verify", "--keep-id", *files)(root)
+    found = _tool("nbstripout", "--verify", "--keep-id", *files)(root) if files else []
     return [f"{line} (python -m nbstripout --keep-id FILE mends it)" for line in found]
 
 
@@ -60,7 +57,6 @@ CHECKS: dict[str, Check] = {
 
 
 def check(root: Path, checks: dict[str, Check] | None = None) -> dict[str, list[str]]:
-    """Run checks side by side."""
     chosen = CHECKS if checks is None else checks
     with ThreadPoolExecutor(2) as pool:
         waiting = {name: pool.submit(_guarded, function, root) for name, function in chosen.items()}
@@ -79,7 +75,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Run every check and print one line per problem, grouped by check."""
     begun = time.perf_counter()
     found = check(require_root())
     for name, problems in found.items():

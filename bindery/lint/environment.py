@@ -28,14 +28,8 @@ _TORCH_INDEX = "--extra-index-url https://download.pytorch.org/whl/cpu"
 # The marker values of this Python, and of every Python and system that the book supports.
 _HERE = {**{key: str(value) for key, value in default_environment().items()}, "extra": ""}
 _EVERYWHERE = [
-    {
-        **_HERE,
-        "python_version": python.rpartition(".")[0],
-        "python_full_version": python,
-        "sys_platform": system.lower(),
-        "platform_system": system,
-        "os_name": "posix",
-    }
+    {**_HERE, "python_version": python.rpartition(".")[0], "python_full_version": python}
+    | {"sys_platform": system.lower(), "platform_system": system, "os_name": "posix"}
     for python in ("3.11.2", "3.11.9", "3.12.9", "3.13.9")
     for system in ("Linux", "Darwin")
 ]
@@ -44,9 +38,8 @@ _EVERYWHERE = [
 def problems(root: Path) -> list[str]:
     """Return what is wrong with the files that name packages, each in one sentence.
 
-    The pins are exact; each package that the extras lead to is pinned, for every Python and system that the
-    book supports, and nothing else is; Binder's environment is what a page needs, in the pinned versions; and
-    the packages that are installed here are the pinned ones.
+    The pins are exact: of all that the extras lead to, on every Python and system that the book supports, and
+    of nothing else. Binder's environment is what a page needs; what is installed here is what is pinned.
     """
     pins, found = _read_pins(root / "constraints.txt")
     if found:
@@ -73,7 +66,6 @@ def _applies(requirement: Requirement, environment: Mapping[str, str]) -> bool:
 
 
 def _version(pin: Requirement) -> str:
-    """Return the version of an exact pin."""
     (specifier,) = pin.specifier
     return specifier.version
 
@@ -90,11 +82,12 @@ def _read_pins(path: Path) -> tuple[list[Requirement], list[str]]:
         except InvalidRequirement:
             found.append(f"constraints.txt:{number}: {text!r} is not a requirement")
             continue
-        specifiers = list(pin.specifier)
-        if len(specifiers) != 1 or specifiers[0].operator != "==" or "*" in specifiers[0].version:
-            found.append(f"constraints.txt:{number}: {text!r} must name one exact version, as in name==1.2.3")
+        problem = ""
+        if [one.operator for one in pin.specifier] != ["=="] or "*" in _version(pin):
+            problem = "must name one exact version, as in name==1.2.3"
         elif Version(_version(pin)).local:
             problem = "must have no local label: only some builds have it"
+        if problem:
             found.append(f"constraints.txt:{number}: {text!r} {problem}")
         else:
             pins.append(pin)
@@ -113,10 +106,7 @@ def _declared(requirements: Iterable[Requirement], pins: Iterable[Requirement]) 
 
 
 def _reached(requirements: list[Requirement], pins: list[Requirement]) -> Iterator[str]:
-    """Yield what the requirements lead to without a pin, and the pins that they do not lead to.
-
-    What a package asks for is read from the installed packages.
-    """
+    """Yield what the requirements lead to without a pin, by the installed packages, and pins of nothing."""
     unpinned: dict[str, str] = {}
     for environment in _EVERYWHERE:
         pinned = {_name(pin) for pin in pins if _applies(pin, environment)}
@@ -142,17 +132,14 @@ def _walk(
     seen: set[tuple[str, frozenset[str]]] = set()
     while todo:
         requirement, parent = todo.pop()
-        key = (_name(requirement), frozenset(requirement.extras))
-        if key in seen:
+        name = _name(requirement)
+        # The torch with CUDA brings libraries in versions of its own choice, different on each system.
+        if (name, frozenset(requirement.extras)) in seen or (parent == "torch" and name not in pinned):
             continue
-        if parent == "torch" and _name(requirement) not in pinned:
-            # The build with CUDA brings libraries in versions of its own choice, different on each system.
-            continue
-        seen.add(key)
+        seen.add((name, frozenset(requirement.extras)))
         yield requirement, parent
-        for child in _asks_for(_name(requirement)):
-            if any(_applies(child, {**environment, "extra": extra}) for extra in ("", *requirement.extras)):
-                todo.append((child, _name(requirement)))
+        given = [{**environment, "extra": extra} for extra in ("", *requirement.extras)]
+        todo += [(child, name) for child in _asks_for(name) if any(_applies(child, one) for one in given)]
 
 
 @cache
@@ -173,18 +160,14 @@ def _installed_version(name: str) -> str | None:
 
 
 def _installed(pins: Iterable[Requirement]) -> Iterator[str]:
-    """Yield the packages installed here in another version than the pinned one."""
     for pin in pins:
         version = _installed_version(pin.name) if _applies(pin, _HERE) else None
         if version is not None and not pin.specifier.contains(version, prereleases=True):
-            yield (
-                f"{pin.name} {version} is installed in {sys.prefix}, where constraints.txt pins "
-                f"{_version(pin)}: run make setup"
-            )
+            where = f"is installed in {sys.prefix}, where constraints.txt pins {_version(pin)}"
+            yield f"{pin.name} {version} {where}: run make setup"
 
 
 def _conda(path: Path, needed: set[str], pins: Iterable[Requirement], pythons: str) -> Iterator[str]:
-    """Yield where Binder's environment is not what a page needs, in the pinned versions."""
     content = yaml.safe_load(path.read_text(encoding="utf-8"))
     if content.get("channels", [])[:1] != ["conda-forge"]:
         yield "environment.yml must take its packages from conda-forge, as its first channel"
@@ -192,9 +175,8 @@ def _conda(path: Path, needed: set[str], pins: Iterable[Requirement], pythons: s
     of_conda = dict(entry.partition("=")[::2] for entry in entries if isinstance(entry, str))
     if not SpecifierSet(pythons).contains(f"{of_conda.pop('python', '') or 0}.99"):
         yield f"environment.yml must name a Python within {pythons}"
-    if "pip" not in of_conda:
+    if of_conda.pop("pip", None) is None:
         yield "environment.yml lacks pip, with which everything else is installed"
-    of_conda.pop("pip", None)
     for name in of_conda:
         yield f"environment.yml takes {name} from conda, whose builders lag behind: list it under pip"
     of_pip = [line for entry in entries if isinstance(entry, dict) for line in entry.get("pip", [])]

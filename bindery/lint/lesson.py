@@ -15,11 +15,11 @@ from typing import Any
 
 from bindery.claims.recorded import EVIDENCE
 from bindery.page import notebooks, run_times
+from bindery.page.notebooks import CHANGE_ME
 from bindery.page.syntax import parse_cell
 
-__all__ = ["CHANGE_ME", "lessons", "problems", "symbols"]
+__all__ = ["lessons", "problems", "symbols"]
 
-CHANGE_ME = "change-me"
 _MEDIAN_LINES, _MOST_LINES = 8, 20
 _MOST_CELLS, _MOST_WORDS, _NUMBERS_A_PARAGRAPH = 60, 5000, 2
 _WARM_UPS_AND_REAL_ONES = 5
@@ -56,7 +56,7 @@ def problems(root: Path) -> list[str]:
 def _of(root: Path, stem: str, known: set[str]) -> Iterator[str]:
     notebook = notebooks.read(notebooks.notebook_path(root, stem))
     prose = [cell.source for cell in notebook.cells if cell.cell_type == "markdown"]
-    visible = [cell for cell in notebooks.code_cells(notebook) if not _FOLDED & _tags(cell)]
+    visible = [cell for cell in notebooks.code_cells(notebook) if not _FOLDED & notebooks.tags(cell)]
     lengths = {cell.id: len(cell.source.splitlines()) for cell in visible}
     if lengths and median(lengths.values()) > _MEDIAN_LINES:
         middle = median(lengths.values())
@@ -85,10 +85,6 @@ def _of(root: Path, stem: str, known: set[str]) -> Iterator[str]:
     yield from _times(root, stem)
 
 
-def _tags(cell: Any) -> set[str]:
-    return set(cell.metadata.get("tags", []))
-
-
 def _exercises(text: str) -> Iterator[str]:
     given, solved = (len(re.findall(rf"\{{{name}\}}", text)) for name in ("exercise", "solution-start"))
     solved += len(re.findall(r"\{solution\}", text))
@@ -100,16 +96,18 @@ def _exercises(text: str) -> Iterator[str]:
 
 def _change_me(notebook: Any) -> Iterator[str]:
     """The one cell that a reader is invited to change needs nothing but the set-up."""
-    cells = [cell for cell in notebooks.code_cells(notebook) if CHANGE_ME in _tags(cell)]
+    cells = notebooks.inviting(notebook)
     if len(cells) != 1:
         yield f"it has {len(cells)} cells tagged {CHANGE_ME}; one, near the top"
         return
     (cell,) = cells
     if not cell.source.startswith("# Change me"):
         yield f"cell {cell.id} must begin by saying '# Change me' and what may be put there"
+    if CHANGE_ME not in notebooks.tags(cell):
+        yield f"cell {cell.id} must be tagged {CHANGE_ME}"
     ready = {"profile", "seed", *dir(builtins)}
     for other in notebooks.code_cells(notebook):
-        if {"setup", "parameters"} & _tags(other):
+        if {"setup", "parameters"} & notebooks.tags(other):
             ready |= _bound(parse_cell(other.source))
     tree = parse_cell(cell.source)
     used = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}

@@ -15,11 +15,13 @@ from typing import Any
 
 import yaml
 
-from bindery.lint.bound import PageValues, page_values
+from bindery.emit import claims_of, values_of
 from bindery.lint.prose import Piece, pieces
 
 ALLOWED = "notebooks/allowed_literals.yml"
 _ENDS = re.compile(r"-(?:low|high)$")
+# What Page.stored glues wholesale, as it stands in a stored run: no page can use all of it.
+_STORED = "paper."
 # What a glue role names: `key`, `key:.2f`, or `01_page.ipynb::key:.2f` from another page.
 _REFERENCE = re.compile(r"(?:(?P<page>[^:]+)::)?(?P<key>[^:]+)(?::(?P<format>.*))?")
 _ZERO_WITH_SIGN = re.compile(r"-0(\.0*)?%?")
@@ -30,7 +32,7 @@ _PLACES = (
     "|lemma|prop|proposition|remark|sec|section|table|thm|theorem"
 )
 _SOFTWARE = (
-    "apache|attribution|book|cc by|cuda|gpl|mathjax|matplotlib|numpy|python|pytorch|scipy|torch|version"
+    "apache|attribution|book|cc by|cuda|gpl|mathjax|matplotlib|numpy|python|(?:py)?torch|scipy|version"
 )
 _PLACE = r"\(?(?:[A-Z]\.)?\d+(?:\.\d+)*[a-z]?\)?"
 _AND = r"(?:,?\s(?:to|and|or)\s|-|–)"
@@ -56,16 +58,12 @@ _UNIT = (
 # A number, not part of a word or of a longer number.
 _BEFORE, _AFTER = r"(?<![\w.\-/^])(?<!\d,)", r"(?!\w|[.,]\d)"
 _RESULTS = re.compile(
-    "|".join(
-        [
-            rf"{_BEFORE}{_VALUE}\s*(?:±|\+/-|\+-)\s*{_VALUE}(?:[\s-]*(?:{_UNIT}))?{_AFTER}",
-            rf"{_BEFORE}{_VALUE}[\s-]*(?:{_UNIT})(?!\w)",
-            rf"{_BEFORE}{_WHOLE}\s+(?:out\s+)?of\s+(?:the\s+)?{_WHOLE}{_AFTER}",
-            rf"{_BEFORE}\d+\s*/\s*\d{{2,}}{_AFTER}",
-            rf"{_BEFORE}[-+−]?(?:{_WHOLE})?\.\d+(?:e[-+]?\d+)?",
-            rf"{_BEFORE}[-+−]?\d+e[-+]?\d+",
-        ]
-    )
+    rf"{_BEFORE}{_VALUE}\s*(?:±|\+/-|\+-)\s*{_VALUE}(?:[\s-]*(?:{_UNIT}))?{_AFTER}"
+    rf"|{_BEFORE}{_VALUE}[\s-]*(?:{_UNIT})(?!\w)"
+    rf"|{_BEFORE}{_WHOLE}\s+(?:out\s+)?of\s+(?:the\s+)?{_WHOLE}{_AFTER}"
+    rf"|{_BEFORE}\d+\s*/\s*\d{{2,}}{_AFTER}"
+    rf"|{_BEFORE}[-+−]?(?:{_WHOLE})?\.\d+(?:e[-+]?\d+)?"
+    rf"|{_BEFORE}[-+−]?\d+e[-+]?\d+"
 )
 # In mathematics integers and fractions define things; a decimal, a percentage or a number with a unit counts
 # as measured until a person has said why it is not.
@@ -86,7 +84,6 @@ def numbers(text: str) -> list[str]:
 
 
 def math_numbers(text: str) -> list[str]:
-    """Return the result-like numbers of a formula in TeX: decimals, percentages, numbers with a unit."""
     return [" ".join(found.split()) for found in _MATH.findall(text)]
 
 
@@ -99,12 +96,14 @@ def problems(root: Path) -> list[str]:
     """
     allowed, found = _allowed(root)
     needed: set[tuple[str, str]] = set()
-    pages = {path.name: page_values(path) for path in sorted((root / "book").glob("*.ipynb"))}
+    files = sorted((root / "book").glob("*.ipynb"))
+    pages = {path.name: json.loads(path.read_text(encoding="utf-8")) for path in files}
+    values = {name: values_of(page) for name, page in pages.items()}
     used: set[tuple[str, str]] = set()
     for file, place, page, piece in _everything(root):
         where = f"{file} {place}"
         if piece.kind == "glue":
-            problem = _reference(piece.text, page, pages, used)
+            problem = _reference(piece.text, page, values, used)
             found += [f"{where}: {problem}"] if problem else []
             continue
         search = math_numbers if piece.kind == "math" else numbers
@@ -114,24 +113,25 @@ def problems(root: Path) -> list[str]:
             elif (file, literal) in allowed:
                 needed.add((file, literal))
             else:
-                found.append(
-                    f"{where}: {literal!r} is typed; bind it with {{glue:text}}, or allow it with a reason "
-                    f"in {ALLOWED}"
-                )
+                remedy = f"bind it with {{glue:text}}, or allow it with a reason in {ALLOWED}"
+                found.append(f"{where}: {literal!r} is typed; {remedy}")
     unneeded = sorted(allowed - needed)
     found += [f"{ALLOWED}: {file}: {literal!r} is not in its prose" for file, literal in unneeded]
     # The ends of a value's interval say how well it is known, also where the prose has no room for them.
-    found += [
-        f"book/{name}: publishes {key!r}, which no prose uses"
-        for name, values in pages.items()
-        for key in sorted(values.own)
-        if not {(name, key), (name, _ENDS.sub("", key))} & used
-    ]
+    for name, held in values.items():
+        # Nor need a claim's numbers be used, or what a stored run published.
+        claims = {claim["id"] for claim in claims_of(pages[name])}
+        free = (_STORED, *(f"{claim}." for claim in claims))
+        found += [
+            f"book/{name}: publishes {key!r}, which no prose uses"
+            for key in sorted(held.keys() - claims)
+            if not key.startswith(free) and not {(name, key), (name, _ENDS.sub("", key))} & used
+        ]
     return found
 
 
 def _reference(
-    text: str, page: str, pages: Mapping[str, PageValues], used: set[tuple[str, str]]
+    text: str, page: str, values: Mapping[str, Mapping[str, Any]], used: set[tuple[str, str]]
 ) -> str | None:
     """Return what is wrong with the content of a glue role on a page, and note what it uses."""
     reference = _REFERENCE.fullmatch(text.strip())
@@ -140,12 +140,12 @@ def _reference(
     target, key, form = reference["page"] or page, reference["key"], reference["format"] or ""
     if not target.endswith(".ipynb"):
         return f"{text!r} must name the page that publishes the value, as in 01_page.ipynb::key:format"
-    if target not in pages:
+    if target not in values:
         return f"{text!r} is taken from book/{target}, which does not exist: make execute writes it"
-    if key not in pages[target].values:
+    if key not in values[target]:
         return f"{text!r} is taken from book/{target}, which publishes no {key!r}"
     used.add((target, key))
-    value = pages[target].values[key]
+    value = values[target][key]
     try:
         written = format(value, form)
     except ValueError:

@@ -63,10 +63,8 @@ def _blocks(tokens: Sequence[Token], first: int) -> Iterator[Piece]:
         elif token.type == "html_block":
             yield from _alt(token.content, line)
             yield Piece("prose", _HTML.sub(" ", token.content), line)
-        elif token.type in {"fence", "colon_fence"}:
-            found = _DIRECTIVE.match(token.info.strip())
-            if found:
-                yield from _directive(found.group(1), found.group(2), token.content, line)
+        elif token.type in {"fence", "colon_fence"} and (found := _DIRECTIVE.match(token.info.strip())):
+            yield from _directive(found[1], found[2], token.content, line)
 
 
 def _inline(tokens: Sequence[Token], line: int) -> Iterator[Piece]:
@@ -83,7 +81,11 @@ def _inline(tokens: Sequence[Token], line: int) -> Iterator[Piece]:
             yield Piece("math", token.content, line)
             said.append("\ue000")
         elif token.type == "myst_role":
-            yield from _role(str(token.meta["name"]), token.content, line)
+            name = str(token.meta["name"])
+            if name.partition(":")[0] == "glue":
+                yield Piece("glue", token.content.strip(), line)
+            elif name == "math":
+                yield Piece("math", token.content, line)
             said.append("\ue000")
         elif token.type == "html_inline":
             yield from _alt(token.content, line)
@@ -93,15 +95,7 @@ def _inline(tokens: Sequence[Token], line: int) -> Iterator[Piece]:
 
 
 def _alt(html: str, line: int) -> Iterator[Piece]:
-    for found in _ALT.finditer(html):
-        yield Piece("alt", found.group(2), line)
-
-
-def _role(name: str, content: str, line: int) -> Iterator[Piece]:
-    if name == "glue" or name.startswith("glue:"):
-        yield Piece("glue", content.strip(), line)
-    elif name == "math":
-        yield Piece("math", content, line)
+    return (Piece("alt", found[2], line) for found in _ALT.finditer(html))
 
 
 def _directive(name: str, argument: str, body: str, line: int) -> Iterator[Piece]:
@@ -126,15 +120,12 @@ def _directive(name: str, argument: str, body: str, line: int) -> Iterator[Piece
 def _options(lines: Sequence[str]) -> tuple[dict[str, str], int]:
     """Return a directive's options, and how many lines they take."""
     options: dict[str, str] = {}
-    start = 0
     if lines and lines[0].strip() == "---":
         end = next((i for i, text in enumerate(lines[1:], 1) if text.strip() == "---"), 0)
         pairs = (text.partition(":") for text in lines[1:end])
         return {key.strip(): value.strip() for key, _, value in pairs}, end + 1 if end else 0
     for text in lines:
-        found = _OPTION.match(text.strip())
-        if not found:
+        if not (found := _OPTION.match(text.strip())):
             break
-        options[found.group(1)] = (found.group(2) or "").strip()
-        start += 1
-    return options, start
+        options[found[1]] = (found[2] or "").strip()
+    return options, len(options)

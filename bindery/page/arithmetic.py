@@ -19,16 +19,14 @@ from bindery.root import BookError, replace, require_root
 # A machine without these takes what its libraries choose.
 VARIABLES = {
     "ATEN_CPU_CAPABILITY": "avx2",
-    # MKL's products cost three to four times; its other modes promise the same bits on Intel's processors
-    # only.
+    # MKL's products cost three to four times; its other modes promise the same bits on Intel's chips only.
     "MKL_CBWR": "COMPATIBLE",
     "OPENBLAS_CORETYPE": "Haswell",
     "ONEDNN_MAX_CPU_ISA": "AVX2",
     # The names that numpy 2.4 knows; it ignores older ones without a word.
     "NPY_DISABLE_CPU_FEATURES": "X86_V4 AVX512_ICL AVX512_SPR",
 }
-# Which arithmetic the tests run in: "book" (the default), "own", or what differs from the book's:
-# "NAME=value;NAME=".
+# Which arithmetic the tests run in: "book" (the default), "own", or "NAME=value;NAME=".
 CHOICE = "BOOK_ARITHMETIC"
 _STORED = "results/fingerprint.json"
 
@@ -46,10 +44,9 @@ def variables(choice: str = "book") -> dict[str, str | None]:
     for setting in choice.split(";") if choice != "book" else ():
         name, equals, value = setting.partition("=")
         if name not in VARIABLES or not equals:
-            raise BookError(
-                f"{CHOICE} holds {setting!r}; it must be book, own, or settings of "
-                f"{', '.join(VARIABLES)} as in MKL_CBWR=;ATEN_CPU_CAPABILITY=default"
-            )
+            must = f"it must be book, own, or settings of {', '.join(VARIABLES)}"
+            example = "MKL_CBWR=;ATEN_CPU_CAPABILITY=default"
+            raise BookError(f"{CHOICE} holds {setting!r}; {must} as in {example}")
         chosen[name] = value or None
     return chosen
 
@@ -82,13 +79,8 @@ def applied(environment: Mapping[str, str | None]) -> dict[str, str]:
 
 def fingerprint(environment: Mapping[str, str | None]) -> dict[str, str]:
     """Return what the libraries compute in an environment, part to digest, in a process of its own."""
-    done = subprocess.run(
-        [sys.executable, "-P", "-m", "bindery.page.fingerprint"],
-        env=applied(environment),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    words = [sys.executable, "-P", "-m", "bindery.page.fingerprint"]
+    done = subprocess.run(words, env=applied(environment), capture_output=True, text=True, check=False)
     if done.returncode:
         raise BookError(f"the fingerprint cannot be taken: {done.stderr.strip()[-300:]}")
     return dict(json.loads(done.stdout))
@@ -104,13 +96,11 @@ def stored(root: Path) -> dict[str, str]:
 
 
 def differing(root: Path, environment: Mapping[str, str | None]) -> list[str]:
-    """Return in which parts an environment's arithmetic is not that of the pages."""
     then, now = stored(root), fingerprint(environment)
     return sorted(part for part in then.keys() | now.keys() if then.get(part) != now.get(part))
 
 
 def sentence(parts: list[str]) -> str:
-    """Say what follows from the parts that differ."""
     if not parts:
         return "the fingerprint is the book's: pages must have the same bytes"
     return f"elsewhere, by the fingerprint of {', '.join(parts)}: numbers must agree to their tolerance"
@@ -121,7 +111,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Say whether this machine computes as the pages were computed, or store that it does."""
     # Here, because the environment of the kernels is made of this module's variables.
     from bindery.page.kernels import environment
 

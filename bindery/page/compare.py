@@ -13,13 +13,13 @@ from typing import Any
 
 import numpy as np
 
+from bindery.claims.statement import PARTS, keys
 from bindery.emit import CLAIM_MIME, GLUE_PREFIX
 from bindery.figures.encoding import decode_csv, decode_npz
 from bindery.figures.payload import BUNDLE_MIME, Bundle
 from bindery.runs.rowfile import from_text
 
-# Of an output's data: a mime type, what it holds, and the name that a bound value has in the output's
-# metadata.
+# Of an output's data: a mime type, what it holds, and the name of a bound value in the output's metadata.
 Output = tuple[str, str, str]
 # The name of the readable line beside a recorded claim.
 CLAIM_LINE = "claim"
@@ -31,7 +31,6 @@ RTOL, ATOL = 1e-3, 1e-6
 # Of a picture's coordinates, in points: a line is wider.
 POINTS = 0.75
 _SHOWN = 5
-_PARTS = ("value", "low", "high")
 _ENDS = re.compile(r"([.-])(?:control-)?(?:low|high)$|(\.)control$")
 _NUMBER = re.compile(r"-?(?:\d+\.?\d*|\.\d+)(?:e[-+]?\d+)?|inf|nan")
 # Names that matplotlib makes of what they name, and pixels, whose numbers travel beside the picture.
@@ -74,7 +73,6 @@ def _listed(outputs: Iterable[Output]) -> str:
 
 
 def value_differences(name: str, values: Mapping[str, str], text: str) -> Iterator[str]:
-    """Yield how a bound value differs from what another execution gave."""
     old = values[name]
     found = _ENDS.search(name)
     base = name[: found.start()] if found else name
@@ -85,40 +83,25 @@ def value_differences(name: str, values: Mapping[str, str], text: str) -> Iterat
         ends = [values.get(f"{base}{joint}{'control-' * control}{end}") for end in ("low", "high")]
         if ends[0] is not None and ends[1] is not None:
             slack = SHARE * (_number(ends[1]) - _number(ends[0])) / 2
-    yield from _near(name, _number(old), _number(text), slack, old, text)
-
-
-def _near(name: str, old: float, new: float, slack: float, *shown: object) -> Iterator[str]:
-    """Yield that two numbers differ by more than their slack, or, where there is none, than rounding."""
-    allowed = slack if slack > 0 else RELATIVE * abs(old)
-    if not abs(new - old) <= allowed:
-        yield f"{name}: page {shown[0]}, execution {shown[1]}; they may differ by {allowed:.2g}"
+    allowed = slack if slack > 0 else RELATIVE * abs(_number(old))
+    if not abs(_number(text) - _number(old)) <= allowed:
+        yield f"{name}: page {old}, execution {text}; they may differ by {allowed:.2g}"
 
 
 def _claims(ours: Mapping[str, Any], theirs: Mapping[str, Any]) -> Iterator[str]:
-    numbers = {f"{prefix}{part}" for prefix in ("", "control_") for part in _PARTS}
+    numbers = {f"{prefix}{part}" for prefix in ("", "control_") for part in PARTS}
     for name in sorted(ours.keys() | theirs.keys()):
         if name not in numbers and ours.get(name) != theirs.get(name):
             yield f"{ours['id']}, {name}: page {ours.get(name)}, execution {theirs.get(name)}"
-    for prefix in ("", "control_"):
-        mine, new = ([_by_quantity(record[prefix + part]) for part in _PARTS] for record in (ours, theirs))
-        if [set(part) for part in mine] != [set(part) for part in new]:
-            held = f"the page has the quantities {sorted(mine[0])}, the execution {sorted(new[0])}"
-            yield f"{ours['id']}: {held}"
-            continue
-        for quantity in mine[0]:
-            slack = SHARE * (mine[2][quantity] - mine[1][quantity]) / 2
-            for part, old, now in zip(_PARTS, mine, new, strict=True):
-                name = " ".join(filter(None, (ours["id"], prefix.rstrip("_"), quantity, part)))
-                yield from _near(name, old[quantity], now[quantity], slack, old[quantity], now[quantity])
-
-
-def _by_quantity(held: Any) -> dict[str, float]:
-    return {} if held is None else dict(held) if isinstance(held, Mapping) else {"": held}
+    mine, new = ({name: str(value) for name, value in keys(one).items()} for one in (ours, theirs))
+    if mine.keys() != new.keys():
+        yield f"{ours['id']}: the page has the quantities {sorted(mine)}, the execution {sorted(new)}"
+    else:
+        for name, text in new.items():
+            yield from value_differences(name, mine, text)
 
 
 def figure_differences(ours: Bundle, theirs: Bundle) -> list[str]:
-    """Say where the numbers that a figure was drawn from differ by more than can be seen."""
     name = ours.name
     for field in ("name", "profile", "seeds", "columns"):
         mine, new = getattr(ours, field), getattr(theirs, field)
@@ -132,18 +115,18 @@ def figure_differences(ours: Bundle, theirs: Bundle) -> list[str]:
 
 def _tables(stored: Bundle, other: Bundle) -> Iterator[str]:
     ours, theirs = decode_csv(stored.csv or ""), decode_csv(other.csv or "")
-    lengths = len(next(iter(ours.values()))), len(next(iter(theirs.values())))
-    if lengths[0] != lengths[1]:
-        yield f"{stored.name}: the page has {lengths[0]} rows, the execution {lengths[1]}"
+    rows, others = (len(next(iter(table.values()))) for table in (ours, theirs))
+    if rows != others:
+        yield f"{stored.name}: the page has {rows} rows, the execution {others}"
         return
     for column in ours:
-        slack = ATOL * max(
-            (abs(value) for value in map(_number, ours[column]) if math.isfinite(value)), default=0.0
-        )
-        moves = stored.moves.get(column, [0.0] * lengths[0])
+        sizes = [abs(value) for value in map(_number, ours[column]) if math.isfinite(value)]
+        slack = ATOL * max(sizes, default=0.0)
+        moves = stored.moves.get(column, [0.0] * rows)
         pairs = zip(ours[column], theirs[column], moves, strict=True)
         for row, (mine, new, far) in enumerate(pairs, start=1):
-            if mine != new and not _close(_number(mine), _number(new), slack + far):
+            size = abs(_number(mine))
+            if mine != new and not abs(_number(mine) - _number(new)) <= slack + far + RTOL * size:
                 yield f"{stored.name}: column {column}, row {row}: page {mine}, execution {new}"
 
 
@@ -151,10 +134,6 @@ def _number(text: str) -> float:
     """Return a number; not-a-number for a word, which is close to nothing but itself."""
     value = from_text(text)
     return math.nan if isinstance(value, str | bool) else float(value)
-
-
-def _close(mine: float, new: float, slack: float) -> bool:
-    return abs(mine - new) <= slack + RTOL * abs(mine)
 
 
 def _arrays(stored: Bundle, other: Bundle) -> Iterator[str]:
@@ -167,8 +146,7 @@ def _arrays(stored: Bundle, other: Bundle) -> Iterator[str]:
         # They are stored to four digits of the largest entry: the last may be rounded the other way.
         slack = RTOL * float(np.nanmax(np.abs(array), initial=0.0))
         bad = ~np.isclose(array, new, rtol=RTOL, atol=slack, equal_nan=True)
-        for place in np.argwhere(bad):
-            where = tuple(int(index) for index in place)
+        for where in map(tuple, np.argwhere(bad).tolist()):
             mine_new = f"page {array[where]:.6g}, execution {new[where]:.6g}"
             yield f"{stored.name}: array {name}, entry {where}: {mine_new}"
 
@@ -186,9 +164,8 @@ def picture_differences(ours: str, theirs: str) -> list[str]:
 def word_differences(ours: str, theirs: str) -> list[str]:
     """Say whether two pictures whose numbers may move, those of their axes too, bear other words."""
     mine, new = ({word for word in _WORDS.findall(one) if not _TICK.search(word)} for one in (ours, theirs))
-    return (
-        [] if mine == new else [f"the execution writes {sorted(new - mine)}, the page {sorted(mine - new)}"]
-    )
+    said = f"the execution writes {sorted(new - mine)}, the page {sorted(mine - new)}"
+    return [] if mine == new else [said]
 
 
 def _outline(path: re.Match[str]) -> str:

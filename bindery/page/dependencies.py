@@ -8,8 +8,8 @@ from typing import Any
 
 from bindery.page.pages import FORMAT
 from bindery.page.sources import DATA, Sources, sha256
-from bindery.page.syntax import code_digest, dotted, imports, parse_cell, strings
-from bindery.root import BENCHMARKS, PACKAGE, BookError
+from bindery.page.syntax import code_digest, dotted, imports, parsed, parsed_cells, strings
+from bindery.root import BENCHMARKS, PACKAGE
 
 _LOAD_DATA = f"{DATA}.load"
 # What loads stored results: this function, or a method of this name.
@@ -17,7 +17,6 @@ _LOAD_RESULTS, _STORED = "bindery.runs.results.load", "stored"
 
 
 def combined(dependencies: Mapping[str, str]) -> str:
-    """Return one digest of all dependencies."""
     return sha256(json.dumps(dict(dependencies), sort_keys=True).encode())
 
 
@@ -30,13 +29,9 @@ def page_dependencies(root: Path, stem: str, sources: Sources | None = None) -> 
     """
     sources = sources or Sources(root)
     notebook = sources.notebook(stem)
-    trees = _cell_trees(notebook, stem)
-    found = {
-        "notebook": _notebook_digest(notebook),
-        "constraints.txt": _constraints_digest(root),
-        "page format": str(FORMAT),
-    }
-    found |= _science(sources, trees)
+    trees = _trees(notebook, stem)
+    found = {"notebook": _notebook_digest(notebook), "page format": str(FORMAT)}
+    found |= {"constraints.txt": _constraints_digest(root)} | _science(sources, trees)
     found |= _results(root, stem, trees, sources)
     found |= {f"claim {claim}": digest for claim, digest in sources.claims(stem).items()}
     return dict(sorted(found.items()))
@@ -49,32 +44,15 @@ def paper_dependencies(root: Path, stem: str, sources: Sources | None = None) ->
     """
     sources = sources or Sources(root)
     if stem == BENCHMARKS:
-        code, trees = stem, _module_trees(root / stem)
+        files = sorted((root / stem).glob("*.py"))
+        code, trees = stem, [parsed(file.read_bytes(), f"{stem}/{file.name}") for file in files]
     else:
-        code, trees = "code cells", _cell_trees(sources.notebook(stem), stem)
+        code, trees = "code cells", _trees(sources.notebook(stem), stem)
     return dict(sorted({code: code_digest(trees), **_science(sources, trees)}.items()))
 
 
-def _cell_trees(notebook: Mapping[str, Any], stem: str) -> list[ast.Module]:
-    trees = []
-    for number, cell in enumerate(notebook["cells"], start=1):
-        if cell["cell_type"] == "code":
-            try:
-                trees.append(parse_cell(cell["source"]))
-            except SyntaxError as error:
-                place = f"notebooks/{stem}.ipynb, cell {number}, line {error.lineno}"
-                raise BookError(f"{place}: {error.msg}") from None
-    return trees
-
-
-def _module_trees(folder: Path) -> list[ast.Module]:
-    trees = []
-    for file in sorted(folder.glob("*.py")):
-        try:
-            trees.append(ast.parse(file.read_text(encoding="utf-8")))
-        except SyntaxError as error:
-            raise BookError(f"{folder.name}/{file.name}, line {error.lineno}: {error.msg}") from None
-    return trees
+def _trees(notebook: Mapping[str, Any], stem: str) -> list[ast.Module]:
+    return [tree for _, tree in parsed_cells(notebook, f"notebooks/{stem}.ipynb")]
 
 
 def _notebook_digest(notebook: Mapping[str, Any]) -> str:
@@ -87,15 +65,14 @@ def _constraints_digest(root: Path) -> str:
     """Digest the pinned versions; comments, blank lines and order say nothing."""
     file = root / "constraints.txt"
     lines = file.read_text(encoding="utf-8").splitlines() if file.is_file() else []
-    pins = sorted(line.partition("#")[0].strip() for line in lines)
-    return sha256("\n".join(pin for pin in pins if pin).encode())
+    pins = sorted(filter(None, (line.partition("#")[0].strip() for line in lines)))
+    return sha256("\n".join(pins).encode())
 
 
 def _science(sources: Sources, trees: list[ast.Module]) -> dict[str, str]:
-    """Return the modules of the science that code loads, the data sets that it loads by name, and files.
+    """Return what code loads of the science: its modules, its data sets, and files that ship with it.
 
-    Files count that ship with the package and that the code or its modules name. Digits have no entry: they
-    ship with scikit-learn, whose version is pinned. Where a name is computed, every data set counts.
+    Digits ship with scikit-learn, whose version is pinned. Where a name is computed, every data set counts.
     """
     modules = sources.closure(trees)
     found = {module: sources.digest(module) for module in modules}

@@ -3,7 +3,7 @@
 import argparse
 import os
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any, TextIO
@@ -25,24 +25,29 @@ class Progress:
 
     def __init__(self, cells: int, stream: TextIO | None = None) -> None:
         self._stream = stream or sys.stderr
-        self._bar = tqdm(
-            total=cells, unit="cell", leave=False, file=self._stream, disable=not self._stream.isatty()
-        )
+        shown = {"file": self._stream, "disable": not self._stream.isatty()}
+        self._bar = tqdm(total=cells, unit="cell", leave=False, **shown)
         self.close = self._bar.close
 
     def cell(self, job: Job) -> None:
-        """Count one executed cell."""
         self._bar.set_description(job.stem, refresh=False)
         self._bar.update()
 
     def say(self, line: str) -> None:
-        """Show a line above the bar."""
         self._bar.write(line, file=self._stream)
 
     def done(self, outcome: Outcome) -> None:
-        """Show what became of a notebook."""
         how = f"failed: {outcome.failure}" if outcome.failure else f"executed in {outcome.seconds:.1f} s"
         self.say(f"{outcome.job.stem} {how}")
+
+
+def watched(jobs: Sequence[Job], workers: int) -> Iterator[tuple[Outcome, Progress]]:
+    """Run notebooks and yield each outcome with what shows the progress of all."""
+    # The injected cells count, too.
+    cells = sum(1 + len(notebooks.code_cells(job.source)) for job in jobs)
+    # An interrupted run closes them, and its kernels are stopped.
+    with closing(Progress(cells)) as bar, closing(run_all(jobs, workers, on_cell=bar.cell)) as running:
+        yield from ((outcome, bar) for outcome in running)
 
 
 def execute(
@@ -51,39 +56,31 @@ def execute(
     *,
     parameters: Mapping[str, Any] | None = None,
     workers: int = 1,
-    stream: TextIO | None = None,
     sources: Sources | None = None,
 ) -> list[Outcome]:
     """Execute notebooks into pages, which have the same bytes with any number of workers.
 
-    A page is replaced when its notebook has run to its end, and not before; a notebook that fails leaves its
-    old page as it is and does not stop the others. Outcomes come in the order in which they ended.
+    A page is replaced when its notebook has run to its end; one that fails leaves its old page as it is and
+    does not stop the others. Outcomes come in the order in which they ended.
     """
     sources = sources or Sources(root)
     jobs, carried = [], {}
     for stem in stems:
         wanted = freshness.wanted(sources, stem, parameters or {})
-        jobs.append(Job(root, stem, wanted, source=sources.notebook(stem)))
+        jobs.append(Job(root, stem, sources.notebook(stem), wanted))
         # Read before the run: what is edited meanwhile makes the page stale.
         depends = page_dependencies(root, stem, sources)
         carried[stem] = {"dependencies": depends, "digest": combined(depends), "parameters": wanted}
     outcomes = []
     unit = seconds_of_a_unit(environment(root), min(workers, len(jobs))) if jobs else 1.0
-    # The injected cells count, too.
-    cells = sum(1 + len(notebooks.code_cells(sources.notebook(stem))) for stem in stems)
     try:
-        # An interrupted run closes them, and its kernels are stopped.
-        with (
-            closing(Progress(cells, stream)) as progress,
-            closing(run_all(jobs, workers, on_cell=progress.cell)) as running,
-        ):
-            for outcome in running:
-                outcomes.append(outcome)
-                if outcome.executed is not None:
-                    stem = outcome.job.stem
-                    page = build_page(outcome.source, outcome.executed, carried[stem])
-                    notebooks.write(page, notebooks.page_path(root, stem))
-                progress.done(outcome)
+        for outcome, progress in watched(jobs, workers):
+            outcomes.append(outcome)
+            if outcome.executed is not None:
+                stem = outcome.job.stem
+                page = build_page(outcome.job.source, outcome.executed, carried[stem])
+                notebooks.write(page, notebooks.page_path(root, stem))
+            progress.done(outcome)
     finally:
         _record_times(root, outcomes, unit)
     return outcomes
@@ -110,21 +107,14 @@ def _record_times(root: Path, outcomes: Iterable[Outcome], unit: float) -> None:
 
 def _change_me(executed: NotebookNode, unit: float) -> float | None:
     """Return how long the cell took that a reader is invited to change, in units of wall time."""
-    for cell in notebooks.code_cells(executed):
-        if notebooks.INVITATION in cell.source.lower():
-            return round(cell.metadata["papermill"]["duration"] / unit, 2)
+    for cell in notebooks.inviting(executed):
+        return round(cell.metadata["papermill"]["duration"] / unit, 2)
     return None
 
 
 def add_workers(parser: argparse.ArgumentParser) -> None:
-    """Declare ``--workers``, for a command that runs notebooks."""
-    parser.add_argument(
-        "--workers",
-        type=_positive,
-        default=os.cpu_count() or 1,
-        metavar="N",
-        help="notebooks that run at once (default: one per processor)",
-    )
+    help_ = "notebooks that run at once (default: one per processor)"
+    parser.add_argument("--workers", type=_positive, default=os.cpu_count() or 1, metavar="N", help=help_)
 
 
 def _positive(text: str) -> int:
@@ -143,7 +133,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Execute the notebooks, all or those named, whose pages are stale; the status is 1 when one failed."""
     root = require_root()
     given = {"profile": args.profile, "seed": args.seed}
     parameters = {key: value for key, value in given.items() if value is not None}

@@ -1,8 +1,7 @@
 """What the libraries compute from fixed inputs, digested by part: ``python -m bindery.page.fingerprint``.
 
-A page is made of such parts. Where one has other bytes than on the machine that made the pages, so may a page
-have. The shapes are those at which libraries change from one inner loop to another, and those of the
-chapters.
+Where a part has other bytes than on the machine that made the pages, so may a page have. The shapes are those
+at which libraries change from one inner loop to another, and those of the chapters.
 """
 
 import hashlib
@@ -20,7 +19,7 @@ Part = Iterator[Any]
 _SHAPES = ((1, 3, 2), (5, 7, 9), (16, 16, 16), (33, 65, 17), (64, 100, 100), (50, 256, 40), (200, 784, 500))
 
 
-def _array(*shape: int, dtype: Any = np.float64) -> np.ndarray[Any, np.dtype[Any]]:
+def _array(*shape: int, dtype: Any) -> Any:
     return _numbers(*shape).numpy().astype(dtype)
 
 
@@ -35,18 +34,12 @@ def _numbers(*shape: int, dtype: torch.dtype = torch.float64) -> Tensor:
 def _products(dtype: torch.dtype) -> Part:
     for m, k, n in _SHAPES:
         A, B = _numbers(m, k, dtype=dtype), _numbers(k, n, dtype=dtype)
-        yield A @ B
-        yield A @ B[:, 0]
-        yield B.mT @ A.mT
-        yield torch.addmm(A[:, :1], A, B)
-        yield A @ A.mT
+        yield from (A @ B, A @ B[:, 0], B.mT @ A.mT, torch.addmm(A[:, :1], A, B), A @ A.mT)
     for count, m, n in ((3, 4, 6), (64, 20, 33), (7, 100, 50)):
         A, x = _numbers(count, m, n, dtype=dtype), _numbers(count, n, dtype=dtype)
-        yield (A @ x.unsqueeze(-1)).squeeze(-1)
-        yield A @ A.mT
+        yield from ((A @ x.unsqueeze(-1)).squeeze(-1), A @ A.mT)
         yield torch.baddbmm(A @ A.mT, A, A.mT, alpha=-1)
-        yield torch.einsum("bmn,bn->bm", A, x)
-        yield (A * x.unsqueeze(-2)).sum(-1)
+        yield from (torch.einsum("bmn,bn->bm", A, x), (A * x.unsqueeze(-2)).sum(-1))
 
 
 def _positive(n: int, count: int = 1) -> Tensor:
@@ -57,44 +50,33 @@ def _positive(n: int, count: int = 1) -> Tensor:
 def _factorisations() -> Part:
     for n, count in ((2, 5), (9, 3), (40, 2), (120, 1)):
         S, A = _positive(n, count), _numbers(count, n + 3, n)
-        yield from torch.linalg.eigh(S)
-        yield torch.linalg.eigvalsh(S)
-        yield from torch.linalg.svd(A, full_matrices=False)
-        yield torch.linalg.svdvals(A)
-        yield from torch.linalg.qr(A)
-        yield from torch.linalg.qr(A.mT, mode="complete")
+        yield from (*torch.linalg.eigh(S), torch.linalg.eigvalsh(S))
+        yield from (*torch.linalg.svd(A, full_matrices=False), torch.linalg.svdvals(A))
+        yield from (*torch.linalg.qr(A), *torch.linalg.qr(A.mT, mode="complete"))
         factor, _ = torch.linalg.cholesky_ex(S)
-        yield factor
-        yield torch.cholesky_solve(A.mT, factor)
+        yield from (factor, torch.cholesky_solve(A.mT, factor))
         yield torch.linalg.solve_triangular(factor, A.mT, upper=False)
-        yield torch.linalg.solve(S, A.mT)
-        yield torch.linalg.inv(S)
-        yield torch.linalg.pinv(S, hermitian=True)
+        yield from (torch.linalg.solve(S, A.mT), torch.linalg.inv(S), torch.linalg.pinv(S, hermitian=True))
         yield torch.linalg.matrix_norm(A, 2)
 
 
 def _factorisations_in_float32() -> Part:
     S, A = _positive(30, 2).float(), _numbers(2, 40, 30, dtype=torch.float32)
-    yield from torch.linalg.eigh(S)
-    yield from torch.linalg.svd(A, full_matrices=False)
-    yield from torch.linalg.qr(A)
-    yield torch.linalg.cholesky(S)
-    yield torch.linalg.solve(S, A.mT)
+    yield from (*torch.linalg.eigh(S), *torch.linalg.svd(A, full_matrices=False), *torch.linalg.qr(A))
+    yield from (torch.linalg.cholesky(S), torch.linalg.solve(S, A.mT))
 
 
 def _convolutions() -> Part:
     for dtype in (torch.float32, torch.float64):
         image, kernel = _numbers(4, 3, 28, 28, dtype=dtype), _numbers(8, 3, 5, 5, dtype=dtype)
-        yield functional.conv2d(image, kernel, padding=2)
-        yield functional.conv2d(image, kernel, stride=2)
+        yield from (functional.conv2d(image, kernel, padding=2), functional.conv2d(image, kernel, stride=2))
         yield functional.conv_transpose2d(image, kernel.transpose(0, 1).contiguous(), stride=2)
         yield functional.avg_pool2d(image, 7, stride=1)
 
 
 def _sums(dtype: torch.dtype) -> Part:
     for size in (3, 17, 100, 1000, 40_000):
-        v = _numbers(size, dtype=dtype)
-        table = _numbers(7, size, dtype=dtype)
+        v, table = _numbers(size, dtype=dtype), _numbers(7, size, dtype=dtype)
         yield from (v.sum(), v.mean(), v.norm(), v.var(), v.cumsum(0), v.prod(), v.logsumexp(0), v.std())
         for dim in (0, -1):
             yield from (table.sum(dim), table.mean(dim), table.norm(dim=dim), table.square().sum(dim))
@@ -148,12 +130,10 @@ def _draws() -> Part:
         source = torch.Generator().manual_seed(seed)
         for dtype in (torch.float32, torch.float64):
             for size in (1, 7, 15, 16, 1001):
-                yield torch.randn(size, generator=source, dtype=dtype)
-                yield torch.rand(size, generator=source, dtype=dtype)
+                yield from (draw(size, generator=source, dtype=dtype) for draw in (torch.randn, torch.rand))
             yield torch.empty(33, dtype=dtype).uniform_(-1, 2, generator=source)
             yield torch.empty(33, dtype=dtype).normal_(1, 2, generator=source)
-        yield torch.randperm(101, generator=source)
-        yield torch.randint(50, (99,), generator=source)
+        yield from (torch.randperm(101, generator=source), torch.randint(50, (99,), generator=source))
         numbers = np.random.default_rng(seed)
         yield from (numbers.standard_normal(99), numbers.random(99), numbers.permutation(50))
         yield from (numbers.normal(1, 2, 5), numbers.integers(9, size=20))
@@ -191,8 +171,7 @@ def _optimisation() -> Part:
     from scipy.optimize import brentq, linprog, minimize
 
     A = _numbers(12, 30).numpy()
-    found = linprog(np.ones(60), A_eq=np.hstack([A, -A]), b_eq=A @ np.sign(A[0]), method="highs")
-    yield found.x
+    yield linprog(np.ones(60), A_eq=np.hstack([A, -A]), b_eq=A @ np.sign(A[0]), method="highs").x
     yield brentq(lambda x: np.exp(x) - 3, 0, 2)
     yield minimize(lambda x: np.sum((A[:, :5] @ x - A[:, 5]) ** 2), np.zeros(5), method="BFGS").x
 
@@ -256,7 +235,6 @@ PARTS: dict[str, Callable[[], Part]] = {
 
 
 def take() -> dict[str, str]:
-    """Return the digest of each part, 16 hexadecimal digits."""
     found = {}
     for name, part in PARTS.items():
         total = hashlib.sha256()

@@ -15,15 +15,11 @@ from bindery.root import BookError, require_root
 
 def reasons(recorded: Mapping[str, str], current: Mapping[str, str]) -> list[str]:
     """Return what sets two states of a page's dependencies apart, one phrase each."""
-    found = []
-    for name in sorted(recorded.keys() | current.keys()):
-        if name not in recorded:
-            found.append(f"{name} is new")
-        elif name not in current:
-            found.append(f"{name} is no longer used")
-        elif recorded[name] != current[name]:
-            found.append(f"{name} changed")
-    return found
+    new = dict.fromkeys(current.keys() - recorded.keys(), "is new")
+    gone = dict.fromkeys(recorded.keys() - current.keys(), "is no longer used")
+    both = recorded.keys() & current.keys()
+    changed = {name: "changed" for name in both if recorded[name] != current[name]}
+    return [f"{name} {how}" for name, how in sorted((new | gone | changed).items())]
 
 
 def wanted(sources: Sources, stem: str, parameters: Mapping[str, Any]) -> dict[str, Any]:
@@ -73,7 +69,6 @@ def _listed(parameters: Mapping[str, Any]) -> str:
 
 
 def problems(root: Path) -> list[str]:
-    """Return a line for each stale page, page without a notebook, and notebook that cannot be read."""
     sources = Sources(root)
     found = []
     for stem in notebooks.stems(root):
@@ -85,14 +80,11 @@ def problems(root: Path) -> list[str]:
         if why:
             found.append(f"{stem} is stale: {'; '.join(why)}")
     orphans = sorted(set(notebooks.page_stems(root)) - set(notebooks.stems(root)))
-    found += [
-        f"book/{stem}.ipynb has no notebook: remove it, or restore notebooks/{stem}.ipynb" for stem in orphans
-    ]
-    return found
+    remedy = "has no notebook: remove it, or restore"
+    return found + [f"book/{stem}.ipynb {remedy} notebooks/{stem}.ipynb" for stem in orphans]
 
 
 def run(_args: argparse.Namespace) -> int:
-    """Print the state of every page; the status is 0 when every page is fresh, else 1."""
     root = require_root()
     found = problems(root)
     print("\n".join(found) or f"{len(notebooks.stems(root))} pages, all fresh")

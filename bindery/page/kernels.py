@@ -16,7 +16,6 @@ import nbformat
 from nbformat import NotebookNode
 
 from bindery.page import arithmetic as arithmetics
-from bindery.page import notebooks
 
 
 def environment(root: Path, threads: int = 1, arithmetic: str = "book") -> dict[str, str | None]:
@@ -44,15 +43,15 @@ def environment(root: Path, threads: int = 1, arithmetic: str = "book") -> dict[
 
 @dataclass(frozen=True)
 class Job:
-    """A notebook to run with these parameters; without its source it is read from its file."""
+    """A notebook to run with these parameters."""
 
     root: Path
     stem: str
+    source: NotebookNode
     parameters: Mapping[str, Any]
     threads: int = 1
     # As for `bindery.page.arithmetic.variables`: pages have the book's.
     arithmetic: str = "book"
-    source: NotebookNode | None = None
 
 
 @dataclass(frozen=True)
@@ -74,7 +73,6 @@ class Outcome:
     """What became of a job: an executed notebook or a failure, and what its kernel took."""
 
     job: Job
-    source: NotebookNode
     executed: NotebookNode | None
     failure: Failure | None
     seconds: float = 0.0
@@ -85,18 +83,12 @@ class Outcome:
 def run_all(
     jobs: Sequence[Job], workers: int, *, on_cell: Callable[[Job], object] | None = None
 ) -> Generator[Outcome, None, None]:
-    """Run notebooks and yield each outcome as it comes; one that fails does not stop the others.
-
-    ``on_cell`` is called from another thread after each cell that was executed.
-    """
+    """Run notebooks and yield each outcome as it comes; one that fails does not stop the others."""
     if workers < 1:
         raise ValueError(f"workers is {workers}; it must be at least 1")
-    sources = [job.source or notebooks.read(notebooks.notebook_path(job.root, job.stem)) for job in jobs]
     live: set[subprocess.Popen[str]] = set()
     with ThreadPoolExecutor(workers) as pool:
-        waiting = [
-            pool.submit(_run, job, source, on_cell, live) for job, source in zip(jobs, sources, strict=True)
-        ]
+        waiting = [pool.submit(_run, job, on_cell, live) for job in jobs]
         try:
             for done in as_completed(waiting):
                 yield done.result()
@@ -107,36 +99,23 @@ def run_all(
                 process.terminate()
 
 
-def _run(
-    job: Job,
-    source: NotebookNode,
-    on_cell: Callable[[Job], object] | None,
-    live: set[subprocess.Popen[str]],
-) -> Outcome:
+def _run(job: Job, on_cell: Callable[[Job], object] | None, live: set[subprocess.Popen[str]]) -> Outcome:
     with tempfile.TemporaryDirectory(prefix="book-") as scratch:
         order, result, complaints = (Path(scratch, name) for name in ("job.json", "outcome.json", "stderr"))
         folder = job.root / "book"
         folder.mkdir(exist_ok=True)
         # An IPython profile of its own: start-up files of the machine's user must not reach the page.
         variables = {**environment(job.root, job.threads, job.arithmetic), "IPYTHONDIR": scratch}
-        wanted = {
-            "notebook": nbformat.v4.writes(source),
-            "parameters": dict(job.parameters),
-            "folder": str(folder),
-            "environment": variables,
-        }
+        wanted = {"notebook": nbformat.v4.writes(job.source), "parameters": dict(job.parameters)}
+        wanted |= {"folder": str(folder), "environment": variables}
         order.write_text(json.dumps(wanted), encoding="utf-8")
         # The machinery that runs the book may be another than the package that the book's pages import.
         paths = [str(Path(__file__).parents[2]), os.environ.get("PYTHONPATH")]
         with complaints.open("w", encoding="utf-8") as errors:
-            process = subprocess.Popen(
-                [sys.executable, "-P", "-m", "bindery.page.worker", str(order), str(result)],
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=errors,
-                text=True,
-                env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths))},
-            )
+            words = [sys.executable, "-P", "-m", "bindery.page.worker", str(order), str(result)]
+            own = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths))}
+            pipe, none = subprocess.PIPE, subprocess.DEVNULL
+            process = subprocess.Popen(words, stdin=none, stdout=pipe, stderr=errors, text=True, env=own)
         with process:
             live.add(process)
             for _ in process.stdout or ():
@@ -146,8 +125,8 @@ def _run(
         if process.returncode or not result.is_file():
             tail = complaints.read_text(encoding="utf-8", errors="replace").strip().splitlines()[-12:]
             why = f"the process that ran it ended with status {process.returncode}"
-            return Outcome(job, source, None, Failure(0, "", why, tuple(tail)))
+            return Outcome(job, None, Failure(0, "", why, tuple(tail)))
         raw = json.loads(result.read_text(encoding="utf-8"))
     text, failed = raw.pop("notebook"), raw.pop("failure")
     failure = Failure(**{**failed, "traceback": tuple(failed["traceback"])}) if failed else None
-    return Outcome(job, source, nbformat.v4.reads(text) if text else None, failure, **raw)
+    return Outcome(job, nbformat.v4.reads(text) if text else None, failure, **raw)

@@ -58,7 +58,6 @@ def turn_of(stems: Sequence[str], number: int) -> list[str]:
 
 
 def turn(_args: argparse.Namespace) -> int:
-    """Print the pages to be tried in a machine's own arithmetic, as nbval wants them."""
     root = require_root()
     try:
         # Each change has its own turn, and everybody who checks it the same.

@@ -20,15 +20,10 @@ INJECTED_ID = "injected-parameters"
 # The same on every machine: the kernel's display name and the Python's version are not the page's business.
 _METADATA: dict[str, Any] = {
     "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
-    "language_info": {
-        "codemirror_mode": {"name": "ipython", "version": 3},
-        "file_extension": ".py",
-        "mimetype": "text/x-python",
-        "name": "python",
-        "nbconvert_exporter": "python",
-        "pygments_lexer": "ipython3",
-    },
+    "language_info": {"name": "python", "file_extension": ".py", "mimetype": "text/x-python"},
 }
+_METADATA["language_info"] |= {"codemirror_mode": {"name": "ipython", "version": 3}}
+_METADATA["language_info"] |= {"nbconvert_exporter": "python", "pygments_lexer": "ipython3"}
 
 
 def build_page(source: NotebookNode, executed: NotebookNode, gsl: Mapping[str, Any]) -> NotebookNode:

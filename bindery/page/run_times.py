@@ -7,6 +7,7 @@ import json
 import os
 import platform
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from importlib import metadata
 from pathlib import Path
@@ -38,35 +39,27 @@ def versions() -> dict[str, str]:
     """Return the versions of Python and of those packages, if installed, that decide what a page computes."""
     found = {"python": platform.python_version()}
     for package in _PACKAGES:
-        try:
+        with suppress(metadata.PackageNotFoundError):
             found[package] = metadata.version(package)
-        except metadata.PackageNotFoundError:
-            continue
     return found
 
 
 def machine() -> str:
     """Return what this machine is, without its name: ``"Linux x86_64, AMD EPYC 7B13, 2 cores, 24 GiB"``."""
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
-    parts = [f"{platform.system()} {platform.machine()}", _processor(), f"{os.cpu_count()} cores"]
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+        chip = next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "")
+    except OSError:
+        chip = platform.processor()
+    parts = [f"{platform.system()} {platform.machine()}", chip, f"{os.cpu_count()} cores"]
     return ", ".join(part for part in [*parts, f"{memory:.0f} GiB"] if part)
 
 
-def _processor() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-    except OSError:
-        return platform.processor()
-    return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "")
-
-
 def read(root: Path) -> dict[str, RunTime]:
-    """Return the last run of each page, sorted by the page's name."""
     file = root / _FILE
-    if not file.is_file():
-        return {}
     try:
-        table = json.loads(file.read_text(encoding="utf-8"))
+        table = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
         return {stem: RunTime(**fields) for stem, fields in table.items()}
     except (ValueError, TypeError, AttributeError) as error:
         raise BookError(f"{_FILE} is torn ({error}): remove it, and execute writes it anew") from None
@@ -74,9 +67,6 @@ def read(root: Path) -> dict[str, RunTime]:
 
 def record(root: Path, runs: Mapping[str, RunTime]) -> None:
     """Write down the runs of some pages; those of other notebooks stay, of notebooks that are gone go."""
-    table = {
-        stem: asdict(run)
-        for stem, run in {**read(root), **runs}.items()
-        if (root / f"notebooks/{stem}.ipynb").is_file()
-    }
+    known = {**read(root), **runs}
+    table = {stem: asdict(run) for stem, run in known.items() if (root / f"notebooks/{stem}.ipynb").is_file()}
     replace(root / _FILE, json.dumps(table, indent=1, sort_keys=True) + "\n")

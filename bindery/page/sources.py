@@ -3,14 +3,12 @@
 import ast
 import hashlib
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cache, cached_property
 from pathlib import Path
 
-from nbformat import NotebookNode
-
 from bindery.page import notebooks
-from bindery.page.syntax import code_digest, imports, strings
+from bindery.page.syntax import code_digest, imports, parsed, strings
 from bindery.root import PACKAGE, BookError
 
 # The module with the published sums of the data sets, and the name that they have there.
@@ -18,8 +16,11 @@ DATA, _SUMS = f"{PACKAGE}.datasets", "_SHA256"
 
 
 def sha256(content: bytes) -> str:
-    """Return the SHA-256 of some bytes, in hexadecimal."""
     return hashlib.sha256(content).hexdigest()
+
+
+def _sum(files: Mapping[str, str]) -> str:
+    return sha256("\n".join(f"{file} {known}" for file, known in sorted(files.items())).encode())
 
 
 class Sources:
@@ -27,26 +28,19 @@ class Sources:
 
     def __init__(self, root: Path) -> None:
         self.root = root
-        self.notebook = cache(self._notebook)
+        self.notebook = cache(lambda stem: notebooks.read(notebooks.notebook_path(root, stem)))
         self.tree = cache(self._tree)
         # Of a module: its code without comments and docstrings, and its string literals.
         self.digest = cache(lambda module: code_digest([self.tree(module)]))
         self.words = cache(lambda module: strings(self.tree(module)))
 
-    def _notebook(self, stem: str) -> NotebookNode:
-        return notebooks.read(notebooks.notebook_path(self.root, stem))
-
     def _tree(self, module: str) -> ast.Module:
         file = self.path(module)
         if file is None:
             raise BookError(f"there is no module {module}")
-        try:
-            return ast.parse(file.read_bytes())
-        except SyntaxError as error:
-            raise BookError(f"{file.relative_to(self.root)}, line {error.lineno}: {error.msg}") from None
+        return parsed(file.read_bytes(), str(file.relative_to(self.root)))
 
     def path(self, module: str) -> Path | None:
-        """Return the file of a module of the book, by its dotted name."""
         stem = self.root.joinpath(*module.split("."))
         files = (stem / "__init__.py", stem.with_suffix(".py"))
         return next((file for file in files if file.is_file()), None)
@@ -77,12 +71,7 @@ class Sources:
         body = self.tree(DATA).body if self.path(DATA) else []
         for node in body:
             if isinstance(node, ast.Assign) and any(ast.unparse(name) == _SUMS for name in node.targets):
-                table = ast.literal_eval(node.value)
-                lines = {
-                    name: (f"{file} {known}" for file, known in sorted(files.items()))
-                    for name, files in table.items()
-                }
-                return {name: sha256("\n".join(said).encode()) for name, said in lines.items()}
+                return {name: _sum(files) for name, files in ast.literal_eval(node.value).items()}
         return {}
 
     @cached_property

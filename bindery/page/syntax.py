@@ -3,7 +3,10 @@
 import ast
 import hashlib
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from bindery.root import BookError
 
 _MAGIC = re.compile(r"^(\s*)[%!].*$", re.MULTILINE)
 _SCOPES = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
@@ -13,7 +16,26 @@ _SILENT = {"ctx", "kind", "type_comment", "lineno", "col_offset"}
 
 def parse_cell(source: str) -> ast.Module:
     """Return the syntax tree of a notebook's code cell, whose magics and shell lines are left out."""
-    return ast.parse(_MAGIC.sub(r"\1pass", source))
+    return ast.parse(_python(source))
+
+
+def _python(source: str) -> str:
+    return _MAGIC.sub(r"\1pass", source)
+
+
+def parsed(source: str | bytes, place: str) -> ast.Module:
+    """Return the syntax tree of what stands at a place of the book, or say there what is wrong with it."""
+    try:
+        return ast.parse(source)
+    except SyntaxError as error:
+        raise BookError(f"{place}, line {error.lineno}: {error.msg}") from None
+
+
+def parsed_cells(notebook: Mapping[str, Any], name: str) -> list[tuple[str, ast.Module]]:
+    """Return the place and the syntax tree of each code cell of a notebook."""
+    places = [(f"{name}, cell {number}", cell) for number, cell in enumerate(notebook["cells"], start=1)]
+    code = [(place, _python(cell["source"])) for place, cell in places if cell["cell_type"] == "code"]
+    return [(place, parsed(source, place)) for place, source in code]
 
 
 def code_digest(trees: Iterable[ast.AST]) -> str:
@@ -108,6 +130,5 @@ def dotted(node: ast.AST) -> str:
 
 
 def strings(tree: ast.AST) -> set[str]:
-    """Return every string literal of a tree."""
     constants = (node.value for node in ast.walk(tree) if isinstance(node, ast.Constant))
     return {value for value in constants if isinstance(value, str)}

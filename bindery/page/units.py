@@ -39,18 +39,13 @@ def loop(rounds: int) -> float:
 
 
 def seconds_of_a_unit(environment: Mapping[str, str | None], copies: int = 1) -> float:
-    """Return the processor seconds of a unit, the mean of so many copies side by side as notebooks will run.
-
-    Where ``BOOK_UNIT`` is set, they are what it says.
-    """
+    """Return the processor seconds of a unit, the mean of so many copies side by side, as notebooks run."""
     if GIVEN in os.environ:
         return float(os.environ[GIVEN])
     words = [sys.executable, "-P", "-m", "bindery.page.units"]
     pipe = subprocess.PIPE
-    started = [
-        subprocess.Popen(words, env=applied(environment), stdout=pipe, stderr=pipe, text=True)
-        for _ in range(copies)
-    ]
+    own = applied(environment)
+    started = [subprocess.Popen(words, env=own, stdout=pipe, stderr=pipe, text=True) for _ in range(copies)]
     said = [process.communicate() for process in started]
     if any(process.returncode for process in started):
         raise BookError(f"the calibration loop cannot be run: {said[0][1].strip()[-300:]}")
@@ -58,7 +53,6 @@ def seconds_of_a_unit(environment: Mapping[str, str | None], copies: int = 1) ->
 
 
 def main() -> None:
-    """Print the processor seconds of a unit."""
     loop(_TIMED // 20)
     times = []
     for _ in range(_REPEATS):

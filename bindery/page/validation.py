@@ -1,9 +1,7 @@
 """nbval's comparison of pages, a plugin of pytest: to the byte in the book's arithmetic, else to tolerance.
 
 nbval executes each page once more and compares its outputs as text, pictures included, but never their
-metadata, in which a bound value has its name: those names are compared here. Where the machine's arithmetic
-is not the pages' (``bindery.page.arithmetic``), values, tables and pictures are compared by
-``bindery.page.compare``.
+metadata, in which a bound value has its name: those names are compared here.
 """
 
 import os
@@ -38,12 +36,10 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_report_header(config: pytest.Config) -> str | None:
-    """Name the fingerprint's verdict in the log."""
     return f"arithmetic: {sentence(config.stash[_PARTS])}" if _PARTS in config.stash else None
 
 
 def _replace(elsewhere: bool) -> None:
-    """Put our comparison before nbval's."""
     from nbval.plugin import IPyNbCell
 
     exact = IPyNbCell.compare_outputs

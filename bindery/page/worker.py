@@ -28,10 +28,7 @@ _RSS_UNIT = 1 if sys.platform == "darwin" else 1024
 
 
 def main(job_file: str, outcome_file: str) -> int:
-    """Execute the notebook of a job and write down what became of it, a failure of a cell too.
-
-    Prints one line to standard output after every cell, so that whoever waits can show progress.
-    """
+    """Execute the notebook of a job and write down what became of it, a failure of a cell too."""
     job = json.loads(Path(job_file).read_text(encoding="utf-8"))
     variables = applied(job["environment"])
     os.environ.clear()
@@ -53,32 +50,18 @@ def main(job_file: str, outcome_file: str) -> int:
 
 def _execute(notebook: Any, parameters: dict[str, Any], folder: str) -> tuple[Any, dict[str, Any] | None]:
     """Return the executed notebook and no failure, or no notebook and the failure."""
-    running = {"cell": 0}
-
-    def starts(cell_index: int, **_: Any) -> None:
-        running["cell"] = cell_index
-
-    def ends(cell_index: int, **_: Any) -> None:
-        print(cell_index, flush=True)
-
+    begun = [0]
+    options = {"kernel_name": "python3", "language": "python", "progress_bar": False, "cwd": folder}
+    options["on_cell_start"] = lambda cell_index, **_: begun.append(cell_index)
+    options["on_cell_executed"] = lambda cell_index, **_: print(cell_index, flush=True)
     try:
-        executed = papermill.execute_notebook(
-            notebook,
-            None,
-            parameters=parameters,
-            kernel_name="python3",
-            language="python",
-            progress_bar=False,
-            cwd=folder,
-            on_cell_start=starts,
-            on_cell_executed=ends,
-        )
+        executed = papermill.execute_notebook(notebook, None, parameters=parameters, **options)
     except PapermillExecutionError as error:
         lines = _COLOURS.sub("", "\n".join(error.traceback)).splitlines()
         what = f"{error.ename}: {error.evalue}" if error.evalue else error.ename
         return None, _failure(notebook, error.cell_index, _COLOURS.sub("", what), lines[-_TRACEBACK_LINES:])
     except DeadKernelError:
-        return None, _failure(notebook, running["cell"], "the kernel died; it may have run out of memory", [])
+        return None, _failure(notebook, begun[-1], "the kernel died; it may have run out of memory", [])
     return executed, None
 
 

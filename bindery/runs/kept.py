@@ -35,7 +35,6 @@ def unfinished(root: Path, stem: str, code: str) -> Path:
 
 
 def finished(root: Path, stem: str, code: str) -> dict[str, bytes]:
-    """Return the rows of a run that has reached its end, by the sweep's name."""
     return {file.stem: file.read_bytes() for file in sorted(unfinished(root, stem, code).glob("*.csv"))}
 
 

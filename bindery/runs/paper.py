@@ -4,7 +4,6 @@ import argparse
 import os
 import subprocess
 from collections.abc import Mapping
-from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +11,8 @@ from bindery.claims.recorded import chapter_of
 from bindery.claims.records import read
 from bindery.page import notebooks, run_times
 from bindery.page.dependencies import combined, paper_dependencies
-from bindery.page.execute import Progress
-from bindery.page.kernels import Job, Outcome, run_all
+from bindery.page.execute import watched
+from bindery.page.kernels import Job, Outcome
 from bindery.page.pages import build_page
 from bindery.root import BookError, git, require_root
 
@@ -62,7 +61,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Run a chapter at the papers' scale and store its results; 1 when the notebook failed."""
     # Imported here: pages and `--help` need neither figures nor stored results.
     from bindery.runs import kept, results, stored
 
@@ -85,13 +83,12 @@ def run(args: argparse.Namespace) -> int:
     if args.replay:
         os.environ[kept.REPLAY] = "1"
     # Hours long, and compared with nothing to the byte: in whatever arithmetic is fastest here.
-    job = Job(root, stem, parameters, args.threads, arithmetic="own")
-    with closing(Progress(1 + len(notebooks.code_cells(notebook)))) as progress:
-        (outcome,) = run_all([job], 1, on_cell=progress.cell)
+    job = Job(root, stem, notebook, parameters, args.threads, arithmetic="own")
+    for outcome, progress in watched([job], 1):
         progress.done(outcome)
     if outcome.executed is None:
         return 1
-    page = build_page(outcome.source, outcome.executed, {"parameters": parameters})
+    page = build_page(notebook, outcome.executed, {"parameters": parameters})
     told, rows = provenance(outcome, sources, state), kept.finished(root, stem, code)
     if args.replay and before is not None:
         told = replayed(before.provenance, told)

@@ -5,11 +5,10 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from bindery.claims.recorded import claims_of
 from bindery.claims.records import read
 from bindery.claims.verdicts import Measurement, decide
+from bindery.emit import claims_of, values_of
 from bindery.figures import bundle
-from bindery.lint.bound import page_values
 from bindery.page.sources import sha256
 from bindery.root import BENCHMARKS, find_root, require_root
 from bindery.runs import stored
@@ -27,16 +26,12 @@ def store(
     root: Path | None = None,
     rows: Mapping[str, bytes] | None = None,
 ) -> Path:
-    """Store what a page, executed with the paper profile, recorded, published and drew; return the manifest.
-
-    Each file is replaced as a whole and the manifest last: a run that is cut off leaves the old results, or
-    results that ``load`` refuses.
-    """
+    """Store what a page, executed with the paper profile, recorded, published and drew."""
     root = root or require_root()
     lacking = [key for key in _PROVENANCE if key not in provenance]
     if lacking:
         raise ValueError(f"provenance lacks {lacking}; it must say where the numbers came from")
-    claims, figures, values = list(claims_of(page)), bundle.read(page), page_values(page).values
+    claims, figures, values = list(claims_of(page)), bundle.read(page), values_of(page)
     profiles = {claim["id"]: claim["profile"] for claim in claims}
     profiles |= {figure.bundle.name: figure.bundle.profile for figure in figures}
     wrong = [f"{name} ({profile})" for name, profile in profiles.items() if profile != "paper"]

@@ -19,11 +19,7 @@ class RowFileError(BookError):
 
 
 def to_text(value: object) -> str:
-    """Return a value as it stands in the file; ``from_text`` returns the same value.
-
-    >>> to_text(0.1), to_text(True), to_text("lasso")
-    ('0.1', 'true', 'lasso')
-    """
+    """Return a value as it stands in the file; ``from_text`` returns the same value."""
     plain = value.item() if hasattr(value, "item") and getattr(value, "ndim", 1) == 0 else value
     if isinstance(plain, bool):
         return "true" if plain else "false"
@@ -37,11 +33,7 @@ def to_text(value: object) -> str:
 
 
 def from_text(text: str) -> Scalar:
-    """Return the value that ``to_text`` wrote.
-
-    >>> from_text("0.1"), from_text("7"), from_text("true"), from_text("lasso")
-    (0.1, 7, True, 'lasso')
-    """
+    """Return the value that ``to_text`` wrote."""
     if text in ("true", "false"):
         return text == "true"
     if _INTEGER.fullmatch(text):

@@ -17,7 +17,6 @@ class OfChapter(BookDirective):
     required_arguments = 1
 
     def entries(self) -> tuple[Entry, ...]:
-        """Return the claims of the chapter, or refuse."""
         stem = self.arguments[0]
         entries = self.ledger.chapter(stem)
         if not entries:

@@ -57,12 +57,8 @@ def bibtex(data: dict[str, Any]) -> str:
     # A name in double braces is one name, not a first and a family name.
     authors = [f"{{{_author(p)}}}" if "name" in p else _author(p) for p in data["authors"]]
     year, address = _year_and_address(data)
-    fields: dict[str, str | None] = {
-        "author": " and ".join(authors),
-        "title": f"{{{data['title']}}}",
-        "year": year,
-    }
-    fields |= {"version": data.get("version"), "doi": data.get("doi"), "url": address}
+    fields: dict[str, str | None] = {"author": " and ".join(authors), "title": f"{{{data['title']}}}"}
+    fields |= {"year": year, "version": data.get("version"), "doi": data.get("doi"), "url": address}
     lines = [f"  {name} = {{{value}}}," for name, value in fields.items() if value]
     return "\n".join(["@software{gsl_book,", *lines, "}"])
 

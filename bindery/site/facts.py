@@ -9,7 +9,7 @@ from bindery.claims.intervals import Estimate
 from bindery.claims.model import Claim, Control
 from bindery.claims.recorded import EVIDENCE
 from bindery.claims.schema import VERDICTS
-from bindery.claims.verdicts import Measurement, Verdict
+from bindery.claims.verdicts import Measurement
 from bindery.site.markup import Markup
 
 # A sign for each word, beside the word: nothing is said by a sign or a colour alone.
@@ -28,11 +28,7 @@ STANDINGS = {
 
 
 def number(value: float) -> str:
-    """Write a measured number as HTML, with four significant digits.
-
-    >>> number(-0.99812), number(3.2e-12)
-    ('−0.9981', '3.2 × 10<sup>−12</sup>')
-    """
+    """Write a measured number as HTML, with four significant digits."""
     if math.isinf(value):
         return "∞" if value > 0 else "−∞"
     mantissa, _, exponent = f"{value:.4g}".partition("e")
@@ -43,19 +39,10 @@ def _minus(number: str) -> str:
     return number.replace("-", "−")
 
 
-def verdict_class(word: str) -> str:
-    """Name the CSS class of a verdict.
-
-    >>> verdict_class("not run")
-    'verdict-not-run'
-    """
-    return "verdict-" + word.replace(" ", "-")
-
-
 def verdict(word: str) -> str:
     """Write a verdict as HTML: its sign, hidden from those who listen, and its word."""
     sign = f'<span class="verdict-sign" aria-hidden="true">{SIGNS[word]}&nbsp;</span>'
-    return f'<span class="verdict {verdict_class(word)}">{sign}{word}</span>'
+    return f'<span class="verdict verdict-{word.replace(" ", "-")}">{sign}{word}</span>'
 
 
 def with_interval(estimate: Estimate) -> tuple[str, str]:
@@ -63,9 +50,6 @@ def with_interval(estimate: Estimate) -> tuple[str, str]:
 
     The width is shown with two significant digits, or with as many more as keep a small end from looking like
     zero; an interval without a width leaves four to each number.
-
-    >>> with_interval(Estimate(0.0106712, -0.000482912, 0.0218411))
-    ('0.0107', '[−0.0005, 0.0218]')
     """
     numbers, width = tuple(estimate), estimate.high - estimate.low
     if 0 < width < math.inf and max(map(abs, numbers)) < LARGEST_PLAIN and width > SMALLEST_PLAIN:
@@ -89,16 +73,11 @@ def measured_text(measured: Measurement) -> list[str]:
 
 
 def chapter_number(stem: str) -> int:
-    """Return a chapter's number.
-
-    >>> chapter_number("06_gsl_reconstruction")
-    6
-    """
+    """Return a chapter's number."""
     return int(stem.split("_")[0])
 
 
 def sources(claim: Claim) -> str:
-    """Name a claim's source, its place in it, and its standing."""
     return f"{claim.paper}, {claim.locus} ({STANDINGS[claim.standing]})"
 
 
@@ -173,17 +152,14 @@ def write_values(out: Markup, entry: Entry) -> None:
     numbers = ["measured", "99 % interval", "control", "its 99 % interval"]
     out.table(f"Measured for {entry.record.id}", ["profile", "quantity"], numbers)
     for settled in (entry.quick, entry.paper):
-        if settled is not None and settled.measurement is not None:
-            _value_rows(out, settled, settled.measurement)
+        if settled is None or settled.measurement is None:
+            continue
+        measured, control = settled.measurement, settled.measurement.control or {}
+        for name in dict.fromkeys([*measured.values, *control]):
+            run = f"{settled.profile}, {html.escape(measured.units)}"
+            cells = [f"<td>{run}</td>", f"<td><code>{html.escape(name)}</code></td>"]
+            for values in (measured.values, control):
+                written = with_interval(values[name]) if name in values else ("–", "–")
+                cells += [f'<td class="number">{text}</td>' for text in written]
+            out.html(f"<tr>{''.join(cells)}</tr>")
     out.end_table()
-
-
-def _value_rows(out: Markup, settled: Verdict, measured: Measurement) -> None:
-    control = measured.control or {}
-    for name in dict.fromkeys([*measured.values, *control]):
-        run = f"{settled.profile}, {html.escape(measured.units)}"
-        cells = [f"<td>{run}</td>", f"<td><code>{html.escape(name)}</code></td>"]
-        for values in (measured.values, control):
-            written = with_interval(values[name]) if name in values else ("–", "–")
-            cells += [f'<td class="number">{text}</td>' for text in written]
-        out.html(f"<tr>{''.join(cells)}</tr>")

@@ -45,9 +45,8 @@ def copy_mathjax(static: Path) -> None:
     """Copy what the pages need of MathJax 3 into ``static/mathjax``: no page asks another host for it."""
     spec = find_spec(MATHJAX)
     if spec is None or spec.origin is None:
-        raise RuntimeError(
-            f"MathJax was not found: the package {MATHJAX} must be installed (it is in the extra 'book')."
-        )
+        must = f"the package {MATHJAX} must be installed (it is in the extra 'book')."
+        raise RuntimeError(f"MathJax was not found: {must}")
     source = Path(spec.origin).parent / "static" / "mathjax"
     for part in PARTS:
         target = static / "mathjax" / part
@@ -59,7 +58,6 @@ def copy_mathjax(static: Path) -> None:
 
 
 def svg_size(path: Path) -> tuple[int, int] | None:
-    """Read the size of a picture in pixels from its SVG, drawn in points, if it says one."""
     found = _VIEW_BOX.search(path.read_text(encoding="utf-8")) if path.is_file() else None
     if found is None:
         return None

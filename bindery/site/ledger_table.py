@@ -104,9 +104,8 @@ class LedgerFacts(BookDirective):
         wide, misses = expected_misses(self.ledger)
         looks = sum(record.after_look for record in counted)
         without = sum(record.control.reason is not None for record in counted)
-        words = [
-            {one.quick.word, *one.seeds.values()} for one in self.ledger.entries if one.seeds and one.quick
-        ]
+        seeded = [(one.quick, one.seeds) for one in self.ledger.entries if one.seeds and one.quick]
+        words = [{quick.word, *seeds.values()} for quick, seeds in seeded]
         said = [
             f"{wide} intervals decide; at 99 % some {misses:.1f} of them can be expected to miss by chance.",
             f"{looks} of the verdicts that stand rest on something that was changed after a look.",
@@ -137,13 +136,11 @@ class Agreement(BookDirective):
 
 
 def agreement_summary(stored: Sequence[Entry]) -> str:
-    """Say in a sentence how often the two profiles agree."""
     both = [entry.agreement for entry in stored if entry.agreement is not None]
     return f"Both profiles measured {len(both)} of the claims; they agree on {sum(both)}."
 
 
 def agreement_row(entry: Entry, address: str) -> str:
-    """Write as a row of HTML what both profiles say of a claim."""
     quick, paper = ("–" if one is None else verdict(one.word) for one in (entry.quick, entry.paper))
     agree = "–" if entry.agreement is None else "yes" if entry.agreement else "no"
     stale = "yes, run it again" if entry.stale else "no"

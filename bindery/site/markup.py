@@ -87,12 +87,10 @@ class Markup:
         return self
 
     def plain(self, text: str) -> Self:
-        """Add text as it stands, without markup."""
         self._nodes.append(nodes.Text(text))
         return self
 
     def text(self, text: str) -> Self:
-        """Add a line of the page's own markup."""
         self._nodes.extend(self._directive.inline(text))
         return self
 

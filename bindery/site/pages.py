@@ -42,11 +42,7 @@ RESOLVE_THEME = """
 
 
 def prepare(page: str, notebook: str | None) -> str:
-    """Make an executed page readable for the renderer.
-
-    Outputs that only programs read are dropped: it would warn about them. What the notebook, if there is one,
-    says to the renderer is added, where the page does not say it.
-    """
+    """Drop what only programs read, which the renderer warns about, and add what the notebook says to it."""
     content = json.loads(page)
     for cell in content["cells"]:
         for output in cell.get("outputs", []):
@@ -60,7 +56,6 @@ def prepare(page: str, notebook: str | None) -> str:
 
 
 def prepare_source(app: Sphinx, page: str, source: list[str]) -> None:
-    """Give the renderer a page as it can read it."""
     path = Path(app.env.doc2path(page))
     if path.suffix == ".ipynb":
         notebook = Path(app.srcdir) / "notebooks" / path.name
@@ -68,14 +63,11 @@ def prepare_source(app: Sphinx, page: str, source: list[str]) -> None:
 
 
 def links_html(page: str, folder: Path, name: str) -> str:
-    """Write the links to the files of a figure, which were extracted to a folder."""
     there = [ending for ending in FILES if (folder / f"{name}.{ending}").is_file()]
     if "svg" not in there or "json" not in there:
         raise FileNotFoundError(f"{folder.name}: the bundle of the figure {name!r} was not extracted")
     address = relative(page, f"figures/{page.split('/')[-1]}/{name}")
-    links = [
-        f"{element('a', href=f'{address}.{ending}', download='')}{FILES[ending]}</a>" for ending in there
-    ]
+    links = (f"{element('a', href=f'{address}.{end}', download='')}{FILES[end]}</a>" for end in there)
     return f'<p class="bundle-links"><span class="bundle-label">This figure:</span> {", ".join(links)}</p>'
 
 
@@ -109,8 +101,7 @@ def renumber(_app: Sphinx, env: BuildEnvironment) -> list[str]:
     for page, sections in env.toc_secnumbers.items():
         for anchor, number in sections.items():
             sections[anchor] = of_file(page, number)
-        titles = [*env.tocs[page].findall(nodes.reference), env.titles[page]]
-        for title in titles:
+        for title in [*env.tocs[page].findall(nodes.reference), env.titles[page]]:
             if title.get("secnumber"):
                 title["secnumber"] = list(of_file(page, tuple(title["secnumber"])))
     for page, kinds in env.toc_fignumbers.items():

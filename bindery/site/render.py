@@ -59,8 +59,7 @@ def _inputs(root: Path) -> Iterator[Path]:
 
 
 def input_digest(root: Path) -> str:
-    digest = hashlib.sha256()
-    digest.update(repr((find_address(root), sys.version_info[:2])).encode())
+    digest = hashlib.sha256(repr((find_address(root), sys.version_info[:2])).encode())
     for path in _inputs(root):
         content = path.read_bytes()
         digest.update(f"\n{path.relative_to(root).as_posix()} {len(content)}\n".encode() + content)

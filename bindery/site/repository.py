@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from urllib.parse import quote, urlsplit
 
-from bindery.root import BookError
+from bindery.root import BookError, git
 
 VARIABLE = "BOOK_REPOSITORY"
 
@@ -51,16 +51,13 @@ def find_address(root: Path, environ: Mapping[str, str] = os.environ) -> str | N
             what = "the public address of a repository, like https://host/owner/name."
             raise BookError(f"{VARIABLE} is {given!r}; it must be {what}")
         return address
-    try:
-        answer = subprocess.run(
-            ["git", "remote", "get-url", "origin"], cwd=root, capture_output=True, text=True, check=False
-        )
-    except OSError:  # no git on this machine
-        return None
     # A copy inside another repository must not take that one's address.
-    if answer.returncode != 0 or not (root / ".git").exists():
+    if not (root / ".git").exists():
         return None
-    return normalise(answer.stdout)
+    try:
+        return normalise(git(root, "remote", "get-url", "origin"))
+    except (OSError, subprocess.CalledProcessError):
+        return None
 
 
 def binder_url(address: str, path: str) -> str:

@@ -20,12 +20,6 @@ class _Handler(SimpleHTTPRequestHandler):
     """Serve files, text compressed where the browser takes it, without a line of log for each."""
 
     protocol_version = "HTTP/1.1"
-    extensions_map = SimpleHTTPRequestHandler.extensions_map | {
-        ".ipynb": "application/x-ipynb+json",
-        ".md": "text/markdown; charset=utf-8",
-        ".js": "text/javascript",
-        ".woff2": "font/woff2",
-    }
 
     def send_head(self) -> io.BytesIO | BinaryIO | None:
         path = Path(self.translate_path(self.path))
@@ -53,8 +47,6 @@ class _Handler(SimpleHTTPRequestHandler):
 class SiteServer(ThreadingHTTPServer):
     """A server of one folder on the loopback address."""
 
-    daemon_threads = True
-
     def __init__(self, folder: Path, port: int = 0) -> None:
         super().__init__(("127.0.0.1", port), partial(_Handler, directory=str(folder)))
 
@@ -68,7 +60,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Serve the site until the person at the terminal stops it."""
     folder = require_root() / OUTPUT
     if not (folder / "index.html").is_file():
         raise BookError("there is no rendered book yet; call `make book` first.")

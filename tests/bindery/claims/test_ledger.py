@@ -309,7 +309,9 @@ def test_a_lesson_and_its_evidence_are_one_chapter(book):
     assert collect(root).entries[0].quick.word == "reproduced"
     book.write(recorded())
     (problem,) = problems(root)
-    assert problem == f"book/{CHAPTER}.ipynb or book/{CHAPTER}_evidence.ipynb: both record toy-slope"
+    assert problem == (
+        f"book/{CHAPTER}_evidence.ipynb: records toy-slope more than once, first in book/{CHAPTER}.ipynb"
+    )
 
 
 def test_claims_are_counted_by_who_makes_them_and_what_stands(book):

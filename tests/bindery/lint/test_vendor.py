@@ -55,5 +55,5 @@ def test_science_and_notebooks_are_searched(toy):
 
 def test_a_cell_that_is_not_python_is_named(toy):
     toy.notebook("01_a", "x = (")
-    with pytest.raises(BookError, match=r"notebooks/01_a\.ipynb, cell 3: "):
+    with pytest.raises(BookError, match=r"notebooks/01_a\.ipynb, cell 3, line 1: "):
         problems(toy.root)

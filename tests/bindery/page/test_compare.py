@@ -182,12 +182,12 @@ def claim(**changes):
         ({"value": {"slope": 1.009}}, None),
         (
             {"value": {"slope": 1.02}},
-            "cs-noise slope value: page 1.0, execution 1.02; they may differ by 0.01",
+            "cs-noise.slope: page 1.0, execution 1.02; they may differ by 0.01",
         ),
-        ({"high": {"slope": 1.12}}, "cs-noise slope high: page 1.1, execution 1.12"),
+        ({"high": {"slope": 1.12}}, "cs-noise.slope.high: page 1.1, execution 1.12"),
         ({"control_value": {"slope": 0.001}}, None),
-        ({"control_value": {"slope": 0.003}}, "cs-noise control slope value: page 0.0, execution 0.003"),
-        ({"value": {"rate": 1.0}}, "cs-noise: the page has the quantities ['slope'], the execution ['rate']"),
+        ({"control_value": {"slope": 0.003}}, "cs-noise.slope.control: page 0.0, execution 0.003"),
+        ({"value": {"rate": 1.0}}, "cs-noise: the page has the quantities ['cs-noise.slope', "),
         ({"n": 9}, "cs-noise, n: page 8, execution 9"),
         ({"control_value": None, "control_low": None, "control_high": None}, "cs-noise: the page has the"),
     ],
@@ -202,7 +202,7 @@ def test_a_claim_of_one_quantity_agrees_likewise():
              "control_high": None}  # fmt: skip
     assert differences(claim(**alone), claim(**alone | {"value": 1.00009})) == []
     (found,) = differences(claim(**alone), claim(**alone | {"value": 1.0002}))
-    assert found.startswith("cs-noise value: page 1.0, execution 1.0002")
+    assert found.startswith("cs-noise: page 1.0, execution 1.0002")
 
 
 def test_another_verdict_is_a_difference():

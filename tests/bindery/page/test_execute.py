@@ -211,12 +211,12 @@ class Terminal(io.StringIO):
 def test_on_a_terminal_a_bar_counts_the_cells(monkeypatch):
     monkeypatch.setenv("COLUMNS", "100")
     screen = Terminal()
-    job = Job(None, "01_noisy", {})
+    job = Job(None, "01_noisy", None, {})
     progress = execute.Progress(4, screen)
     for _ in range(3):
         progress.cell(job)
-    progress.done(Outcome(job, None, None, Failure(2, "f(x)", "ValueError: no", ("last line",))))
-    progress.done(Outcome(job, None, {}, None, seconds=1.26))
+    progress.done(Outcome(job, None, Failure(2, "f(x)", "ValueError: no", ("last line",))))
+    progress.done(Outcome(job, {}, None, seconds=1.26))
     progress.close()
     shown = screen.getvalue()
     assert "01_noisy:" in shown

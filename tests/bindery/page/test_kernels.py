@@ -8,6 +8,11 @@ import pytest
 
 from bindery.page.arithmetic import CHOICE
 from bindery.page.kernels import Failure, Job, environment, run_all
+from bindery.page.notebooks import notebook_path, read
+
+
+def job(root, stem, parameters):
+    return Job(root, stem, read(notebook_path(root, stem)), parameters)
 
 
 def test_the_environment_is_what_the_book_prescribes(tmp_path):
@@ -48,7 +53,7 @@ def test_cells_are_reported_and_usage_is_measured(toy):
     # 300 MB that are really written to.
     toy.notebook("01_big", "x = bytearray(300_000_000)\nx[::4096] = b'1' * len(x[::4096])", "len(x)")
     seen = []
-    (outcome,) = run_all([Job(toy.root, "01_big", {"profile": "quick", "seed": 2})], 1, on_cell=seen.append)
+    (outcome,) = run_all([job(toy.root, "01_big", {"profile": "quick", "seed": 2})], 1, on_cell=seen.append)
     assert outcome.failure is None
     assert [cell.source for cell in outcome.executed.cells if "injected" in str(cell.metadata)] == [
         '# Parameters\nprofile = "quick"\nseed = 2\n'
@@ -66,7 +71,7 @@ def test_a_process_that_dies_takes_no_other_notebook_with_it(toy):
         "import os, signal\nos.kill(os.getppid(), signal.SIGKILL)\nimport time; time.sleep(100_000)",
     )
     toy.notebook("02_good", "1 + 1")
-    jobs = [Job(toy.root, stem, {"profile": "quick", "seed": 0}) for stem in ("01_killer", "02_good")]
+    jobs = [job(toy.root, stem, {"profile": "quick", "seed": 0}) for stem in ("01_killer", "02_good")]
     # Had it waited for the kernel of the dead, it would wait still.
     outcomes = {outcome.job.stem: outcome for outcome in run_all(jobs, 2)}
     assert "ended with status -9" in outcomes["01_killer"].failure.error
@@ -116,6 +121,6 @@ def test_what_a_user_likes_does_not_reach_a_page(toy, monkeypatch, tmp_path):
         "01_a",
         "import matplotlib, numpy\nprint(matplotlib.rcParams['xtick.direction'], numpy.array([0.125]))",
     )
-    (outcome,) = run_all([Job(toy.root, "01_a", {"profile": "quick", "seed": 0})], 1)
+    (outcome,) = run_all([job(toy.root, "01_a", {"profile": "quick", "seed": 0})], 1)
     assert outcome.failure is None
     assert outcome.executed.cells[-1].outputs[0].text == "out [0.125]\n"
