@@ -12,6 +12,7 @@ from sphinx.application import Sphinx
 from sphinx.environment import BuildEnvironment
 from sphinx.util import logging
 
+from bindery.claims.recorded import EVIDENCE
 from bindery.figures.payload import BUNDLE_MIME
 from bindery.site.facts import chapter_number
 from bindery.site.markup import element, relative
@@ -104,14 +105,20 @@ def renumber(_app: Sphinx, env: BuildEnvironment) -> list[str]:
         for title in [*env.tocs[page].findall(nodes.reference), env.titles[page]]:
             if title.get("secnumber"):
                 title["secnumber"] = list(of_file(page, tuple(title["secnumber"])))
+    # Each part of the book counts its pages from 1, and pages of one count share Sphinx's counter.
+    first = {
+        (page, kind): min(number[-1] for number in figures.values())
+        for page, kinds in env.toc_fignumbers.items()
+        for kind, figures in kinds.items()
+        if figures
+    }
     for page, kinds in env.toc_fignumbers.items():
         # On a page without a number, figures and equations are counted through the whole book.
-        numbered = kinds.values() if any(env.toc_secnumbers.get(page, {}).values()) else ()
-        for figures in numbered:
-            # Each part of the book counts its pages from 1, and pages of one count share Sphinx's counter.
-            first = min(number[-1] for number in figures.values())
+        for kind, figures in kinds.items() if any(env.toc_secnumbers.get(page, {}).values()) else ():
+            # Evidence counts on where its lesson ended: no number stands twice in a chapter.
+            begins = first.get((page.removesuffix(EVIDENCE), kind), first.get((page, kind), 1))
             for name, number in figures.items():
-                figures[name] = of_file(page, (*number[:-1], number[-1] - first + 1))
+                figures[name] = of_file(page, (*number[:-1], number[-1] - begins + 1))
     return []
 
 

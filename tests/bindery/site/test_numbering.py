@@ -48,8 +48,11 @@ def built(tmp_path_factory):
     (root / "book").mkdir()
     (root / "dot.svg").write_text(DOT)
     (root / "index.rst").write_text(TOC)
-    for name in ("03_second", "06_third", "10_part", "11_extra"):
-        (root / "book" / f"{name}.rst").write_text(CHAPTER.format(title=name[3:].title(), name=name))
+    for name in ("03_second", "03_second_evidence", "06_third", "10_part", "11_extra"):
+        title = name[3:].partition("_")[2] or name[3:]
+        text = CHAPTER.format(title=title.title(), name=name)
+        below = "\n.. toctree::\n\n   03_second_evidence\n" if name == "03_second" else ""
+        (root / "book" / f"{name}.rst").write_text(text + below)
     options = {"numfig": True, "html_theme": "basic"}
     out = root / "out"
     app = Sphinx(root, None, out, out / ".doctrees", "html", options, status=None, warningiserror=True)
@@ -72,6 +75,12 @@ def test_titles_sections_and_figures_have_the_number_of_the_file(built, name, nu
     assert page.h2.get_text().startswith(f"{number}.1. ")
     assert page.select_one(".caption-number").get_text().strip() == f"Fig. {number}.1"
     assert page.select_one("p a.reference").get_text() == f"Fig. {number}.1"
+
+
+def test_evidence_counts_on_where_its_lesson_ended(built):
+    page = built("book/03_second_evidence")
+    assert page.select_one(".caption-number").get_text().strip() == "Fig. 3.2"
+    assert page.h1.get_text().startswith("3.2. ")
 
 
 def test_the_table_of_contents_has_the_same_numbers(built):
