@@ -77,6 +77,9 @@ def verdict_cell(entry: Entry, profile: str) -> str:
     return f"{_cell(profile.capitalize(), key)}{'–' if shown is None else verdict(shown.word)}{written}</td>"
 
 
+_NAMES = {"our own questions": "questions of our own", "theorem checks": "theorem checks, which test the code"}
+
+
 class LedgerSummary(BookDirective):
     """For each group of claims how many were run, and one number for each verdict, with links to the rows."""
 
@@ -84,8 +87,9 @@ class LedgerSummary(BookDirective):
         out = Markup(self)
         for group, counts in self.ledger.groups().items():
             run = sum(counts[word] for word in COUNTED)
-            of = "theorem checks, which test the code" if group == "theorem checks" else f"claims of {group}"
-            out.html(f'<p class="verdict-total">{sum(counts.values())} {of}; {run} were run and stand:</p>')
+            name = _NAMES.get(group, f"claims of {group}")
+            line = f"{sum(counts.values())} {name}; verdicts that stand: {run}"
+            out.tag("p", line, class_="verdict-total")
             out.html('<ul class="verdict-counts">')
             for word, count in counts.items():
                 if count:
@@ -107,13 +111,13 @@ class LedgerFacts(BookDirective):
         seeded = [(one.quick, one.seeds) for one in self.ledger.entries if one.seeds and one.quick]
         words = [{quick.word, *seeds.values()} for quick, seeds in seeded]
         said = [
-            f"{wide} intervals decide; at 99 % some {misses:.1f} of them can be expected to miss by chance.",
-            f"{looks} of the verdicts that stand rest on something that was changed after a look.",
-            f"{without} of them have no control, with the reason in their record.",
+            f"Intervals that decide: {wide}; at 99 % some {misses:.1f} of them miss by chance.",
+            f"Verdicts that stand: {len(counted)}; with something that was changed after a look: {looks}; "
+            f"without a control, for a reason that their record gives: {without}.",
         ]
         if words:
             moved = sum(len(one) > 1 for one in words)
-            said.append(f"{moved} of {len(words)} quick verdicts are others under one of two other seeds.")
+            said.append(f"Quick verdicts tried with two other seeds: {len(words)}; others then: {moved}.")
         out = Markup(self).html("<ul>")
         for line in said:
             out.tag("li", line)

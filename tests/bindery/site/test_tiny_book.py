@@ -179,7 +179,7 @@ def test_the_summary_counts_the_verdicts_of_each_group_and_leads_to_them(page):
         "1 ✓ reproduced after correction",
     ]
     assert items[1].a["href"] == "ledger.html?verdict=not%20run&counted=the%20papers"
-    assert "2 claims of the papers; 1 were run and stand" in words(page("index"))
+    assert "2 claims of the papers; verdicts that stand: 1" in words(page("index"))
 
 
 def test_the_errata_show_what_was_run_and_say_what_waits(page):
