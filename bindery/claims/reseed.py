@@ -10,6 +10,7 @@ from typing import Any
 from bindery.claims.recorded import Recorded
 from bindery.claims.records import read
 from bindery.claims.verdicts import decide
+from bindery.page.dependencies import combined, paper_dependencies
 from bindery.root import BookError, replace, require_root
 
 FILE = "results/seeds.json"
@@ -49,10 +50,10 @@ def stored(root: Path) -> Words:
 
 
 def _digest(root: Path, stem: str) -> str:
+    """The digest of what decides a page's numbers: another sentence on it makes no run an older one."""
     try:
-        page = json.loads((root / "book" / f"{stem}.ipynb").read_text(encoding="utf-8"))
-        return str(page["metadata"]["gsl"]["digest"])
-    except (OSError, ValueError, KeyError):
+        return combined(paper_dependencies(root, stem))
+    except BookError:
         return ""
 
 
@@ -68,7 +69,7 @@ def run(args: argparse.Namespace) -> int:
     from bindery.page import notebooks
 
     root = require_root()
-    stems = [stem for stem in notebooks.select(root, args.names) if _digest(root, stem)]
+    stems = [stem for stem in notebooks.select(root, args.names) if notebooks.page_path(root, stem).is_file()]
     if not stems:
         raise BookError("no page was executed: python -m bindery execute")
     pages = {stem: verdicts(root, notebooks.page_path(root, stem))[0] for stem in stems}

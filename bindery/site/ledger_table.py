@@ -77,7 +77,7 @@ def verdict_cell(entry: Entry, profile: str) -> str:
     return f"{_cell(profile.capitalize(), key)}{'–' if shown is None else verdict(shown.word)}{written}</td>"
 
 
-_NAMES = {"our own questions": "questions of our own", "theorem checks": "theorem checks, which test the code"}
+_NAMES = {"our own questions": "questions of our own", "theorem checks": "theorem checks, of the code"}
 
 
 class LedgerSummary(BookDirective):
