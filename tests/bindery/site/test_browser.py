@@ -225,7 +225,8 @@ def test_claims_are_readable_without_scripts(opened):
     rows = ledger.locator("table.ledger tbody tr")
     assert rows.count() > 50
     assert rows.first.is_visible()
-    chapter = opened(CHAPTER, viewport=PHONE, java_script_enabled=False).page
+    evidence = CHAPTER.replace(".html", "_evidence.html")
+    chapter = opened(evidence, viewport=PHONE, java_script_enabled=False).page
     claims = chapter.locator(".claims-box section.claim")
     assert claims.count() > 0
     assert claims.first.is_visible()

@@ -10,7 +10,8 @@ from urllib.parse import unquote, urljoin, urlsplit
 
 import pytest
 
-from bindery.claims.schema import CHAPTERS
+from bindery.claims import records
+from bindery.claims.recorded import EVIDENCE, chapter_of
 from bindery.site.directives import documented_modules
 
 pytestmark = pytest.mark.slow
@@ -130,18 +131,27 @@ def test_every_claim_has_a_stable_address_in_the_ledger(soup):
     assert rows == ids
 
 
-def test_each_chapter_ends_with_the_box_of_its_claims(soup, chapter):
+def test_each_chapter_ends_with_its_claims(soup, chapter):
+    """In full, or a lesson in a table of propositions that leads to the experiments of its evidence."""
     stem = Path(chapter).stem
-    boxed = [section["id"] for section in soup(chapter).select(".claims-box section.claim")]
     rows = soup("book/ledger.html").select("table.ledger tbody tr")
     number = str(int(stem.split("_")[0]))
-    assert boxed == [f"claim-{row['id']}" for row in rows if row["data-chapter"] == number]
+    claims = [row["id"] for row in rows if row["data-chapter"] == number]
+    if (ROOT / f"book/{stem}{EVIDENCE}.ipynb").is_file():
+        links = [
+            link["href"]
+            for link in soup(chapter).select('[aria-label="Claims and verdicts"] td:last-child a')
+        ]
+        assert links == [f"{stem}{EVIDENCE}.html#evidence-{claim}" for claim in claims]
+    else:
+        boxed = [section["id"] for section in soup(chapter).select(".claims-box section.claim")]
+        assert boxed == [f"claim-{claim}" for claim in claims]
 
 
 def test_each_figure_of_a_chapter_has_its_caption_and_its_files(soup, chapter):
     figures = soup(chapter).select("article .cell_output figure")
     # A page of stored results has figures once something is stored.
-    assert figures or Path(chapter).stem not in CHAPTERS
+    assert figures or chapter_of(Path(chapter).stem) not in records.read(ROOT).chapters
     assert len(soup(chapter).select("article p.bundle-links")) == len(figures)
     assert all(len(figure.figcaption.get_text().split()) > 5 for figure in figures)
 

@@ -282,7 +282,9 @@ def test_every_public_module_is_documented(tmp_path):
 
 def test_the_table_of_contents_and_the_pages_hold_the_same():
     toc = yaml.safe_load((ROOT / "_toc.yml").read_text())
-    listed = {toc["root"], *(page["file"] for part in toc["parts"] for page in part["chapters"])}
+    pages = [page for part in toc["parts"] for page in part["chapters"]]
+    below = [page["file"] for chapter in pages for page in chapter.get("sections", [])]
+    listed = {toc["root"], *(page["file"] for page in pages), *below}
     there = {f"book/{path.stem}" for path in (ROOT / "book").iterdir() if path.suffix in {".md", ".ipynb"}}
     assert listed == there
 
