@@ -1,4 +1,6 @@
-"""Toys that several test modules play with: the record of a claim, and a function differentiated by hand."""
+"""What several test modules share: a claim's record, a function with a gradient by hand, threads."""
+
+import contextlib
 
 import torch
 
@@ -31,3 +33,13 @@ class ByHand(torch.autograd.Function):
     def backward(ctx, slope):
         (z,) = ctx.saved_tensors
         return slope * (1 - torch.tanh(z) ** 2)
+
+
+@contextlib.contextmanager
+def threads(count):
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

@@ -108,7 +108,12 @@ class LedgerFacts(BookDirective):
         wide, misses = expected_misses(self.ledger)
         looks = sum(record.after_look for record in counted)
         without = sum(record.control.reason is not None for record in counted)
-        seeded = [(one.quick, one.seeds) for one in self.ledger.entries if one.seeds and one.quick]
+        # What is judged again, or only measured, has the same word under every seed: it could not differ.
+        seeded = [
+            (one.quick, one.seeds)
+            for one in self.ledger.entries
+            if one.seeds and one.quick and one.quick.word in COUNTED
+        ]
         words = [{quick.word, *seeds.values()} for quick, seeds in seeded]
         said = [
             f"Intervals that decide: {wide}; at 99 % some {misses:.1f} of them miss by chance.",

@@ -1,7 +1,5 @@
 """A signal is recovered alone as in any company: a batch, another order, its own matrix, two threads."""
 
-import contextlib
-
 import pytest
 import torch
 from hypothesis import given, settings
@@ -9,6 +7,7 @@ from hypothesis import strategies as st
 
 from gsl_utils.generators import VAE, RealNVP, Sigmoid, Synthesis
 from gsl_utils.recovery import L1, L2, HardSparsity, gsl_best, gsl_rls, recover, support_oracle
+from toys import threads
 
 
 def source(seed=0):
@@ -44,16 +43,6 @@ METHODS = [
     ("prox", "none", {}), ("prox", "l1", {}), ("prox", "l2", {}), ("prox", "hard", {}),
     ("lm", "none", {}), ("lm", "l2", {}),
 ]  # fmt: skip
-
-
-@contextlib.contextmanager
-def threads(count):
-    before = torch.get_num_threads()
-    torch.set_num_threads(count)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 def companies(solve, A, y, *given, order):

@@ -1,7 +1,5 @@
 """A signal is solved the same alone, in any batch, with a matrix of its own and on any number of threads."""
 
-import contextlib
-
 import pytest
 import torch
 from hypothesis import given, settings
@@ -9,6 +7,7 @@ from hypothesis import strategies as st
 
 from gsl_utils.recovery import Recovery
 from gsl_utils.sparse import basis_pursuit, cosamp, iht, lasso, omp
+from toys import threads
 
 D = torch.float64
 SOLVERS = {
@@ -32,16 +31,6 @@ def problem(m, n, k, count, seed, decibels):
     y, noise = x @ A.T, torch.randn(count, m, generator=source, dtype=D)
     level = y.norm(dim=-1, keepdim=True) / noise.norm(dim=-1, keepdim=True) * 10 ** (-decibels / 20)
     return A, y + level * noise
-
-
-@contextlib.contextmanager
-def threads(count):
-    before = torch.get_num_threads()
-    torch.set_num_threads(count)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 def one(found, i):
