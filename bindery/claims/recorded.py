@@ -24,15 +24,15 @@ class Recorded:
     problems: list[str] = field(default_factory=list)
     stale: set[str] = field(default_factory=set)
 
-    def add_page(self, root: Path, page: Path, records: Records, profile: str | None = "quick") -> None:
-        """Read the claims that an executed page recorded, with this profile or any, and what does not fit."""
-        where = page.relative_to(root).as_posix() if page.is_relative_to(root) else page.as_posix()
+    def add_page(self, root: Path, page: Path, records: Records) -> None:
+        """Read the claims that an executed page recorded, and what does not fit."""
+        where = page.relative_to(root).as_posix()
         try:
             found = list(claims_of(json.loads(page.read_text(encoding="utf-8"))))
         except (ValueError, KeyError, TypeError, AttributeError):
             self.problems.append(f"{where}: is not a notebook that can be read")
         else:
-            self._add(found, where, page.stem, records, profile)
+            self.add(found, where, page.stem, records, "quick")
 
     def add_results(self, root: Path, stem: str, records: Records) -> None:
         """Read the claims of a page's stored results at the papers' scale, if there are any."""
@@ -43,12 +43,11 @@ class Recorded:
             return
         if results is not None:
             before = set(self.measurements)
-            self._add(results.claims, f"results/{stem}/{stored.MANIFEST}", stem, records, "paper")
+            self.add(results.claims, f"results/{stem}/{stored.MANIFEST}", stem, records, "paper")
             self.stale |= self.measurements.keys() - before if results.stale else set()
 
-    def _add(
-        self, found: Iterable[Any], where: str, stem: str, records: Records, profile: str | None
-    ) -> None:
+    def add(self, found: Iterable[Any], where: str, stem: str, records: Records, profile: str | None) -> None:
+        """Take what stands somewhere for the claims of a page, recorded in this profile or any."""
         for data in found:
             claim_id = data.get("id") if isinstance(data, Mapping) else None
             claim = records.claims.get(str(claim_id))

@@ -2,14 +2,14 @@
 
 import argparse
 import json
-import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from bindery.claims.recorded import Recorded
 from bindery.claims.records import read
 from bindery.claims.verdicts import decide
+from bindery.emit import claims_of
 from bindery.page.dependencies import combined, paper_dependencies
 from bindery.root import BookError, replace, require_root
 
@@ -18,11 +18,10 @@ FILE = "results/seeds.json"
 Words = dict[str, dict[str, str]]
 
 
-def verdicts(root: Path, page: Path) -> tuple[dict[str, str], list[str]]:
-    """Return claim to verdict of an executed page of any seed, and what could not be read."""
-    records = read(root)
-    recorded = Recorded()
-    recorded.add_page(root, page, records, profile=None)
+def verdicts(root: Path, stem: str, page: Mapping[str, Any]) -> tuple[dict[str, str], list[str]]:
+    """Return claim to verdict of a page executed with any seed, and what could not be read."""
+    records, recorded = read(root), Recorded()
+    recorded.add(claims_of(page), stem, stem, records, profile=None)
     measured = sorted(recorded.measurements.items())
     return {claim: decide(records.claims[claim], one).word for claim, one in measured}, recorded.problems
 
@@ -67,15 +66,35 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     from bindery.page import notebooks
+    from bindery.page.execute import tell, watched
+    from bindery.page.freshness import wanted
+    from bindery.page.kernels import Job
+    from bindery.page.sources import Sources
 
     root = require_root()
-    stems = [stem for stem in notebooks.select(root, args.names) if notebooks.page_path(root, stem).is_file()]
-    if not stems:
+    sources = Sources(root)
+    chosen = [(stem, notebooks.page_path(root, stem)) for stem in notebooks.select(root, args.names)]
+    pages = {stem: verdicts(root, stem, notebooks.read(path))[0] for stem, path in chosen if path.is_file()}
+    if not pages:
         raise BookError("no page was executed: python -m bindery execute")
-    pages = {stem: verdicts(root, notebooks.page_path(root, stem))[0] for stem in stems}
     said = {stem: {claim: {"page": word} for claim, word in found.items()} for stem, found in pages.items()}
-    with tempfile.TemporaryDirectory(prefix="seeds-") as scratch:
-        failed = _execute(root, said, args.seeds, args.workers, Path(scratch))
+    jobs = [
+        Job(root, stem, sources.notebook(stem), wanted(sources, stem, {"seed": seed}))
+        for stem in pages
+        for seed in args.seeds
+    ]
+    failed = []
+    for outcome in watched(jobs, args.workers):
+        stem, seed = outcome.job.stem, str(outcome.job.parameters["seed"])
+        name = f"{stem} with seed {seed}"
+        if outcome.executed is None:
+            failed.append(f"{name} failed: {outcome.failure}")
+            continue
+        found, problems = verdicts(root, stem, outcome.executed)
+        failed += [f"{name}: {problem}" for problem in problems]
+        for claim, word in found.items():
+            said[stem].setdefault(claim, {})[seed] = word
+        tell(name, outcome)
     for line in failed:
         print(line)
     words = {claim: row for page in said.values() for claim, row in page.items()}
@@ -87,37 +106,6 @@ def run(args: argparse.Namespace) -> int:
     if not failed:
         _store(root, said)
     return int(bool(differ or failed))
-
-
-def _execute(
-    root: Path, said: dict[str, Words], seeds: Sequence[int], workers: int, folder: Path
-) -> list[str]:
-    """Add each seed's verdicts to what the pages said; return what failed, a line each."""
-    from bindery.page import notebooks
-    from bindery.page.execute import watched
-    from bindery.page.kernels import Job
-    from bindery.page.pages import build_page
-
-    jobs = []
-    for stem in said:
-        source = notebooks.read(notebooks.notebook_path(root, stem))
-        own = notebooks.default_parameters(source, f"notebooks/{stem}.ipynb")
-        jobs += [Job(root, stem, source, {**own, "seed": seed}) for seed in seeds]
-    failed = []
-    for outcome, progress in watched(jobs, workers):
-        stem, seed = outcome.job.stem, str(outcome.job.parameters["seed"])
-        if outcome.executed is None:
-            failed.append(f"{stem} with seed {seed} failed: {outcome.failure}")
-            continue
-        page = build_page(outcome.job.source, outcome.executed, {"parameters": dict(outcome.job.parameters)})
-        path = folder / seed / f"{stem}.ipynb"
-        notebooks.write(page, path)
-        found, problems = verdicts(root, path)
-        failed += [f"{stem} with seed {seed}: {problem}" for problem in problems]
-        for claim, word in found.items():
-            said[stem].setdefault(claim, {})[seed] = word
-        progress.say(f"{stem} with seed {seed} executed in {outcome.seconds:.1f} s")
-    return failed
 
 
 def _store(root: Path, said: Mapping[str, Words]) -> None:

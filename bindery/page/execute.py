@@ -6,7 +6,7 @@ import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
 from nbformat import NotebookNode
 from tqdm import tqdm
@@ -20,34 +20,25 @@ from bindery.page.units import seconds_of_a_unit
 from bindery.root import BookError, require_root
 
 
-class Progress:
-    """Shows how far a run is: a bar over all cells on a terminal, one line per notebook elsewhere."""
-
-    def __init__(self, cells: int, stream: TextIO | None = None) -> None:
-        self._stream = stream or sys.stderr
-        shown = {"file": self._stream, "disable": not self._stream.isatty()}
-        self._bar = tqdm(total=cells, unit="cell", leave=False, **shown)
-        self.close = self._bar.close
-
-    def cell(self, job: Job) -> None:
-        self._bar.set_description(job.stem, refresh=False)
-        self._bar.update()
-
-    def say(self, line: str) -> None:
-        self._bar.write(line, file=self._stream)
-
-    def done(self, outcome: Outcome) -> None:
-        how = f"failed: {outcome.failure}" if outcome.failure else f"executed in {outcome.seconds:.1f} s"
-        self.say(f"{outcome.job.stem} {how}")
-
-
-def watched(jobs: Sequence[Job], workers: int) -> Iterator[tuple[Outcome, Progress]]:
-    """Run notebooks and yield each outcome with what shows the progress of all."""
+def watched(jobs: Sequence[Job], workers: int) -> Iterator[Outcome]:
+    """Run notebooks and yield each outcome; on a terminal, under a bar over the cells of all."""
     # The injected cells count, too.
     cells = sum(1 + len(notebooks.code_cells(job.source)) for job in jobs)
+    bar = tqdm(total=cells, unit="cell", leave=False, disable=None)
+
+    def on_cell(job: Job) -> None:
+        bar.set_description(job.stem, refresh=False)
+        bar.update()
+
     # An interrupted run closes them, and its kernels are stopped.
-    with closing(Progress(cells)) as bar, closing(run_all(jobs, workers, on_cell=bar.cell)) as running:
-        yield from ((outcome, bar) for outcome in running)
+    with closing(bar), closing(run_all(jobs, workers, on_cell=on_cell)) as running:
+        yield from running
+
+
+def tell(name: str, outcome: Outcome) -> None:
+    """Say what became of a notebook, above the bar where there is one."""
+    how = f"failed: {outcome.failure}" if outcome.failure else f"executed in {outcome.seconds:.1f} s"
+    tqdm.write(f"{name} {how}", file=sys.stderr)
 
 
 def execute(
@@ -74,13 +65,13 @@ def execute(
     outcomes = []
     unit = seconds_of_a_unit(environment(root), min(workers, len(jobs))) if jobs else 1.0
     try:
-        for outcome, progress in watched(jobs, workers):
+        for outcome in watched(jobs, workers):
             outcomes.append(outcome)
+            stem = outcome.job.stem
             if outcome.executed is not None:
-                stem = outcome.job.stem
                 page = build_page(outcome.job.source, outcome.executed, carried[stem])
                 notebooks.write(page, notebooks.page_path(root, stem))
-            progress.done(outcome)
+            tell(stem, outcome)
     finally:
         _record_times(root, outcomes, unit)
     return outcomes

@@ -55,26 +55,12 @@ class Job:
 
 
 @dataclass(frozen=True)
-class Failure:
-    """Why a notebook did not run to its end, and in which cell, counted from 1; 0 where none was reached."""
-
-    cell: int
-    line: str
-    error: str
-    traceback: tuple[str, ...] = ()
-
-    def __str__(self) -> str:
-        place = f"cell {self.cell} `{self.line}`: " if self.cell else ""
-        return "\n    ".join([f"{place}{self.error}", *self.traceback])
-
-
-@dataclass(frozen=True)
 class Outcome:
-    """What became of a job: an executed notebook or a failure, and what its kernel took."""
+    """What became of a job: an executed notebook, or why it did not run to its end, and what it took."""
 
     job: Job
     executed: NotebookNode | None
-    failure: Failure | None
+    failure: str | None
     seconds: float = 0.0
     cpu_seconds: float = 0.0
     peak_bytes: int = 0
@@ -125,8 +111,7 @@ def _run(job: Job, on_cell: Callable[[Job], object] | None, live: set[subprocess
         if process.returncode or not result.is_file():
             tail = complaints.read_text(encoding="utf-8", errors="replace").strip().splitlines()[-12:]
             why = f"the process that ran it ended with status {process.returncode}"
-            return Outcome(job, None, Failure(0, "", why, tuple(tail)))
+            return Outcome(job, None, "\n    ".join([why, *tail]))
         raw = json.loads(result.read_text(encoding="utf-8"))
-    text, failed = raw.pop("notebook"), raw.pop("failure")
-    failure = Failure(**{**failed, "traceback": tuple(failed["traceback"])}) if failed else None
-    return Outcome(job, nbformat.v4.reads(text) if text else None, failure, **raw)
+    text = raw.pop("notebook")
+    return Outcome(job, nbformat.v4.reads(text) if text else None, **raw)

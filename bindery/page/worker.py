@@ -48,7 +48,7 @@ def main(job_file: str, outcome_file: str) -> int:
     return 0
 
 
-def _execute(notebook: Any, parameters: dict[str, Any], folder: str) -> tuple[Any, dict[str, Any] | None]:
+def _execute(notebook: Any, parameters: dict[str, Any], folder: str) -> tuple[Any, str | None]:
     """Return the executed notebook and no failure, or no notebook and the failure."""
     begun = [0]
     options = {"kernel_name": "python3", "language": "python", "progress_bar": False, "cwd": folder}
@@ -65,12 +65,12 @@ def _execute(notebook: Any, parameters: dict[str, Any], folder: str) -> tuple[An
     return executed, None
 
 
-def _failure(notebook: Any, index: int, error: str, traceback: list[str]) -> dict[str, Any]:
-    """Return what failed where; cells are counted from 1, without the injected parameters."""
+def _failure(notebook: Any, index: int, error: str, traceback: list[str]) -> str:
+    """Say what failed where; cells are counted from 1, without the injected parameters."""
     parameters = tagged(notebook, "parameters")
     position = index - (parameters is not None and index > parameters)
-    lines = [line for line in notebook.cells[position].source.splitlines() if line.strip()]
-    return {"cell": position + 1, "line": "".join(lines[:1]), "error": error, "traceback": traceback}
+    line = next(filter(str.strip, notebook.cells[position].source.splitlines()), "")
+    return "\n    ".join([f"cell {position + 1} `{line}`: {error}", *traceback])
 
 
 if __name__ == "__main__":

@@ -11,9 +11,11 @@ from bindery.claims.recorded import chapter_of
 from bindery.claims.records import read
 from bindery.page import notebooks, run_times
 from bindery.page.dependencies import combined, paper_dependencies
-from bindery.page.execute import watched
+from bindery.page.execute import tell, watched
+from bindery.page.freshness import wanted
 from bindery.page.kernels import Job, Outcome
 from bindery.page.pages import build_page
+from bindery.page.sources import Sources
 from bindery.root import BookError, git, require_root
 
 
@@ -73,22 +75,20 @@ def run(args: argparse.Namespace) -> int:
     before = stored.read(root, stem)
     if args.replay and before is None:
         raise BookError(f"results/{stem} holds nothing to replay; run it")
-    notebook = notebooks.read(notebooks.notebook_path(root, stem))
-    parameters = {**notebooks.default_parameters(notebook, f"notebooks/{stem}.ipynb"), "profile": "paper"}
-    if args.seed is not None:
-        parameters["seed"] = args.seed
-    sources, state = paper_dependencies(root, stem), commit(root)
+    book = Sources(root)
+    parameters = wanted(book, stem, {"profile": "paper"} | ({} if args.seed is None else {"seed": args.seed}))
+    sources, state = paper_dependencies(root, stem, book), commit(root)
     code = combined(sources)
     os.environ[kept.RUN] = f"{stem} {code}"
     if args.replay:
         os.environ[kept.REPLAY] = "1"
     # Hours long, and compared with nothing to the byte: in whatever arithmetic is fastest here.
-    job = Job(root, stem, notebook, parameters, args.threads, arithmetic="own")
-    for outcome, progress in watched([job], 1):
-        progress.done(outcome)
+    job = Job(root, stem, book.notebook(stem), parameters, args.threads, arithmetic="own")
+    (outcome,) = watched([job], 1)
+    tell(stem, outcome)
     if outcome.executed is None:
         return 1
-    page = build_page(notebook, outcome.executed, {"parameters": parameters})
+    page = build_page(job.source, outcome.executed, {"parameters": parameters})
     told, rows = provenance(outcome, sources, state), kept.finished(root, stem, code)
     if args.replay and before is not None:
         told = replayed(before.provenance, told)

@@ -2,12 +2,14 @@ import argparse
 import io
 import json
 import os
+import sys
 from collections import Counter
 
+import nbformat
 import pytest
 
 from bindery.page import execute, notebooks
-from bindery.page.kernels import Failure, Job, Outcome
+from bindery.page.kernels import Job, Outcome
 from bindery.root import BookError
 
 NOISY = """
@@ -209,15 +211,18 @@ class Terminal(io.StringIO):
 
 
 def test_on_a_terminal_a_bar_counts_the_cells(monkeypatch):
+    def three_cells_run(jobs, workers, *, on_cell):
+        for _ in range(3):
+            on_cell(jobs[0])
+        yield Outcome(jobs[0], None, "cell 2 `f(x)`: ValueError: no\n    last line")
+        yield Outcome(jobs[0], {}, None, seconds=1.26)
+
     monkeypatch.setenv("COLUMNS", "100")
-    screen = Terminal()
-    job = Job(None, "01_noisy", None, {})
-    progress = execute.Progress(4, screen)
-    for _ in range(3):
-        progress.cell(job)
-    progress.done(Outcome(job, None, Failure(2, "f(x)", "ValueError: no", ("last line",))))
-    progress.done(Outcome(job, {}, None, seconds=1.26))
-    progress.close()
+    monkeypatch.setattr(execute, "run_all", three_cells_run)
+    monkeypatch.setattr(sys, "stderr", screen := Terminal())
+    source = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(str(n)) for n in range(3)])
+    for outcome in execute.watched([Job(None, "01_noisy", source, {})], 1):
+        execute.tell("01_noisy", outcome)
     shown = screen.getvalue()
     assert "01_noisy:" in shown
     assert "3/4" in shown

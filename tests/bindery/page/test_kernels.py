@@ -7,7 +7,7 @@ import psutil
 import pytest
 
 from bindery.page.arithmetic import CHOICE
-from bindery.page.kernels import Failure, Job, environment, run_all
+from bindery.page.kernels import Job, environment, run_all
 from bindery.page.notebooks import notebook_path, read
 
 
@@ -42,11 +42,14 @@ def test_at_least_one_worker(toy, workers):
         next(run_all([], workers))
 
 
-def test_a_failure_reads_as_one_message():
-    assert (
-        str(Failure(3, "f(x)", "ValueError: no", ("a", "b"))) == "cell 3 `f(x)`: ValueError: no\n    a\n    b"
-    )
-    assert str(Failure(0, "", "it ended")) == "it ended"
+def test_a_failure_reads_as_one_message(toy):
+    """A cell is counted without the injected one, and named by its first line that is not blank."""
+    toy.notebook("01_bad", "x = 1", "\nx / 0")
+    (outcome,) = run_all([job(toy.root, "01_bad", {"profile": "quick", "seed": 0})], 1)
+    first, *trace = outcome.failure.split("\n    ")
+    number = next(i for i, cell in enumerate(outcome.job.source.cells, 1) if cell.source == "\nx / 0")
+    assert first == f"cell {number} `x / 0`: ZeroDivisionError: division by zero"
+    assert trace[-1] == "ZeroDivisionError: division by zero"
 
 
 def test_cells_are_reported_and_usage_is_measured(toy):
@@ -74,7 +77,7 @@ def test_a_process_that_dies_takes_no_other_notebook_with_it(toy):
     jobs = [job(toy.root, stem, {"profile": "quick", "seed": 0}) for stem in ("01_killer", "02_good")]
     # Had it waited for the kernel of the dead, it would wait still.
     outcomes = {outcome.job.stem: outcome for outcome in run_all(jobs, 2)}
-    assert "ended with status -9" in outcomes["01_killer"].failure.error
+    assert "ended with status -9" in outcomes["01_killer"].failure
     assert outcomes["02_good"].failure is None
 
 
