@@ -1,9 +1,10 @@
 """The generators of the book: modules from latents ``z (..., latent_dim)`` to signals ``x (..., n)``."""
 
 from gsl_utils.generators.elementwise import Exponential, Sigmoid
+from gsl_utils.generators.low_width import LowWidthSparseReLU
 from gsl_utils.generators.realnvp import RealNVP
 from gsl_utils.generators.synthesis import Synthesis
 from gsl_utils.generators.training.flow import fit_flow
 from gsl_utils.generators.vae import VAE
 
-__all__ = ["VAE", "Exponential", "RealNVP", "Sigmoid", "Synthesis", "fit_flow"]
+__all__ = ["VAE", "Exponential", "LowWidthSparseReLU", "RealNVP", "Sigmoid", "Synthesis", "fit_flow"]

@@ -1,0 +1,86 @@
+"""Where wedges meet: null vectors, the safe angle by going through all sets, silent directions."""
+
+import itertools
+
+import numpy as np
+import pytest
+import torch
+
+from gsl_utils.generators import low_width_geometry as geometry
+from gsl_utils.generators.low_width_geometry import (
+    near_crossings,
+    null_basis,
+    safe_tangent,
+)
+from gsl_utils.generators.low_width_preimage import silent_directions
+
+D = torch.float64
+
+
+def directions(count, dim, seed=0):
+    source = torch.Generator().manual_seed(seed)
+    drawn = torch.randn(2, count, dim, generator=source, dtype=D)
+    v = drawn[0] / drawn[0].norm(dim=-1, keepdim=True)
+    v_prime = drawn[1] - (drawn[1] * v).sum(-1, keepdim=True) * v
+    return v, v_prime / v_prime.norm(dim=-1, keepdim=True)
+
+
+@pytest.mark.parametrize("rank", [0, 1, 2, 3])
+def test_the_last_columns_of_a_basis_are_orthogonal_to_the_rows(rank):
+    rows = directions(5 * 3, 4)[0].reshape(5, 3, 4).clone()
+    rows[:, rank:] = 0
+    basis = null_basis(rows)
+    torch.testing.assert_close(basis.mT @ basis, torch.eye(4, dtype=D).expand(5, 4, 4))
+    assert (rows @ basis[..., rank:]).abs().max() < 1e-15 * 10
+
+
+@pytest.mark.parametrize(("gadgets", "size"), [(8, 2), (9, 3), (8, 4)])
+@pytest.mark.parametrize("chunk", [3, 1000])
+def test_the_safe_angle_is_the_least_over_all_sets(gadgets, size, chunk, monkeypatch):
+    monkeypatch.setattr(geometry, "_CHUNK", chunk)
+    for seed in range(5):
+        v, v_prime = directions(gadgets, size, seed)
+        want = min(
+            np.linalg.svd(v.numpy()[list(J)])[1][-1] / np.linalg.norm(v_prime.numpy()[list(J)], 2)
+            for J in itertools.combinations(range(gadgets), size)
+        )
+        assert safe_tangent(v, v_prime) == pytest.approx(want, rel=1e-9)
+
+
+def test_below_the_safe_angle_no_direction_is_in_too_many_wedges_and_above_some_is():
+    v, v_prime = directions(12, 3)
+    sets = torch.combinations(torch.arange(12))
+    z = torch.cat([near_crossings(v, v_prime, sets), directions(100_000, 3, seed=1)[0]])
+    ratio = (z @ v.mT).abs() / (z @ v_prime.mT).abs()
+    third = ratio.sort(-1).values[:, 2].min()  # the angle from which on three wedges meet there
+    assert safe_tangent(v, v_prime) <= third < 3 * safe_tangent(v, v_prime)
+
+
+def test_near_crossings_are_where_a_set_and_its_nearest_gadget_come_closest():
+    v, v_prime = directions(10, 3)
+    sets = torch.tensor([[0, 1], [4, 7]])
+    for gadgets, z in zip(sets.tolist(), near_crossings(v, v_prime, sets), strict=True):
+        w = np.cross(*v[gadgets].numpy())
+        angle = np.abs(v.numpy() @ w) / np.abs(v_prime.numpy() @ w)
+        angle[gadgets] = np.inf
+        met = v.numpy()[[*gadgets, int(angle.argmin())]]
+        assert np.linalg.norm(met @ z.numpy()) == pytest.approx(np.linalg.svd(met)[1][-1], abs=1e-12)
+        assert float(z.norm()) == pytest.approx(1)
+
+
+def test_silent_directions_are_common_to_the_support_and_far_from_other_wedges():
+    v, v_prime = directions(40, 4)
+    gadgets = torch.tensor([[3, 8, 20], [5, 0, 1], [9, 0, 1], [0, 1, 2]])
+    used = torch.tensor([[True, True, True], [True, True, False], [True, False, False], [False] * 3])
+    basis = null_basis(v[gadgets] * used.unsqueeze(-1))
+    free = torch.arange(4) >= used.sum(-1, keepdim=True)
+    w = silent_directions(basis, free, v, v_prime, gadgets, used)
+    torch.testing.assert_close(w.norm(dim=-1), torch.ones(4, dtype=D))
+    for direction, row, kept in zip(w, gadgets, used, strict=True):
+        support = row[kept]
+        assert not len(support) or (v[support] @ direction).abs().max() < 1e-14
+        others = torch.ones(40, dtype=torch.bool).index_fill(0, support, False)
+        if not kept.all():
+            # One direction in forty wedges is some 1/100 from the nearest; the best of sixteen is farther.
+            assert (v[others] @ direction).abs().min() > 0.02
+    assert torch.equal(w[0], basis[0, :, -1])
