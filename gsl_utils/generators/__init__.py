@@ -3,8 +3,18 @@
 from gsl_utils.generators.elementwise import Exponential, Sigmoid
 from gsl_utils.generators.low_width import LowWidthSparseReLU
 from gsl_utils.generators.realnvp import RealNVP
+from gsl_utils.generators.sparse_relu import SparseReLU
 from gsl_utils.generators.synthesis import Synthesis
 from gsl_utils.generators.training.flow import fit_flow
 from gsl_utils.generators.vae import VAE
 
-__all__ = ["VAE", "Exponential", "LowWidthSparseReLU", "RealNVP", "Sigmoid", "Synthesis", "fit_flow"]
+__all__ = [
+    "VAE",
+    "Exponential",
+    "LowWidthSparseReLU",
+    "RealNVP",
+    "Sigmoid",
+    "SparseReLU",
+    "Synthesis",
+    "fit_flow",
+]

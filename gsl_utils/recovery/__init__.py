@@ -9,6 +9,7 @@ The engine itself is ``recover``; each paper's algorithm is a named choice of it
 """
 
 from gsl_utils.common.result import Recovery
+from gsl_utils.recovery.block_search import block_search
 from gsl_utils.recovery.csgm import csgm
 from gsl_utils.recovery.gsl.best import gsl_best
 from gsl_utils.recovery.gsl.exhaustive import exhaustive_support
@@ -24,6 +25,7 @@ __all__ = [
     "HardSparsity",
     "Penalty",
     "Recovery",
+    "block_search",
     "csgm",
     "exhaustive_support",
     "gsl_best",

@@ -4,9 +4,10 @@ import pytest
 import torch
 
 from gsl_utils.common import checks
-from gsl_utils.generators import Exponential, Synthesis
+from gsl_utils.generators import Exponential, SparseReLU, Synthesis
 from gsl_utils.recovery import (
     L1,
+    block_search,
     csgm,
     exhaustive_support,
     gsl_best,
@@ -37,6 +38,7 @@ CALLS = {
     "gsl_l2": lambda A, y: gsl_l2(F, B, A, y, steps=3),
     "gsl_rls": lambda A, y: gsl_rls(F, B, A, y, normal(30, P, seed=2)),
     "gsl_best": lambda A, y: gsl_best(F, B, A, y, noise_std=1e-9),
+    "block_search": lambda A, y: block_search(SparseReLU(N, 2), A, y, restarts=2),
     "support_oracle": lambda A, y: support_oracle(F, B, A, y, SUPPORT),
     "exhaustive_support": lambda A, y: exhaustive_support(F, B, A, y, 1),
     "lasso": lambda A, y: lasso(A, y, 0.1),
