@@ -10,7 +10,6 @@ from torch import Tensor, nn
 
 from gsl_utils.common import checks
 from gsl_utils.common.generator_checks import fed
-from gsl_utils.common.linear import scaled, unit
 from gsl_utils.generators.low_width_geometry import gadget_sets, inputs_to_try, null_basis, safe_tangent
 from gsl_utils.generators.low_width_layers import dense_network
 from gsl_utils.generators.low_width_preimage import preimages
@@ -174,8 +173,8 @@ class LowWidthSparseReLU(nn.Module):
         most = int((x != 0).sum(-1).amax())
         if most > self.k:
             raise ValueError(f"x has a signal with {most} non-zeros; it must have at most k = {self.k}.")
-        signals, power = unit(x.reshape(-1, self.n).double(), -1)
-        z = scaled(preimages(self.v.double(), self.v_prime.double(), self.tan_alpha, signals), power)
+        signals = x.reshape(-1, self.n).double()
+        z = preimages(self.v.double(), self.v_prime.double(), self.tan_alpha, signals)
         return checks.representable("z", z.to(self.v.dtype)).reshape(*x.shape[:-1], self.latent_dim)
 
     def point(self, S: Tensor) -> Tensor:

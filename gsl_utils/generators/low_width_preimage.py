@@ -19,7 +19,7 @@ _TABLE = 1 << 22
 
 
 def preimages(v: Tensor, v_prime: Tensor, tan_alpha: float, x: Tensor) -> Tensor:
-    """Inputs ``(N, k + 1)`` for signals ``(N, n)`` of order one with at most k non-zeros each."""
+    """Inputs ``(N, k + 1)`` for signals ``(N, n)`` with at most k non-zeros each."""
     parts = x.split(max(1, _TABLE // (2 * _CANDIDATES * len(v))))
     return torch.cat([_preimages(v, v_prime, tan_alpha, part) for part in parts])
 
