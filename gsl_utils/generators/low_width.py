@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from gsl_utils.common import checks
 from gsl_utils.common.generator_checks import fed
-from gsl_utils.generators.low_width_geometry import gadget_sets, inputs_to_try, null_basis, safe_tangent
+from gsl_utils.generators.low_width_geometry import common_direction, gadget_sets, inputs_to_try, safe_tangent
 from gsl_utils.generators.low_width_layers import dense_network
 from gsl_utils.generators.low_width_preimage import preimages
 
@@ -202,8 +202,7 @@ class LowWidthSparseReLU(nn.Module):
         S = gadget_sets(S, self.v)
         if S.shape[-1] != self.k:
             raise ValueError(f"S has {S.shape[-1]} gadgets in its last dimension; it must have k = {self.k}.")
-        w = null_basis(self.v[S])[..., -1]
-        return w * w.gather(-1, w.abs().argmax(-1, keepdim=True)).sign()
+        return common_direction(self.v[S])
 
     def in_region(self, S: Tensor, z: Tensor) -> Tensor:
         r"""Whether an input lies in the region of a set of gadgets: the cone in which all of them are active.

@@ -12,7 +12,15 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
-__all__ = ["gadget_sets", "inputs_to_try", "near_crossings", "null_basis", "safe_tangent"]
+__all__ = [
+    "common_direction",
+    "gadget_sets",
+    "inputs_to_try",
+    "near_crossings",
+    "null_basis",
+    "oriented",
+    "safe_tangent",
+]
 
 _CHUNK = 16_384
 # So many of a chunk, the flattest, are decomposed before the others, most of which they rule out.
@@ -51,11 +59,21 @@ def safe_tangent(v: Tensor, v_prime: Tensor) -> float:
 
 def near_crossings(v: Tensor, v_prime: Tensor, sets: Tensor) -> Tensor:
     """Unit vectors ``(N, k + 1)`` in which the gadgets of ``sets (N, k)`` and one more nearly meet."""
-    w = null_basis(v[sets])[..., -1]
+    w = common_direction(v[sets])
     angle = (w @ v.mT).abs() / (w @ v_prime.mT).abs()
     nearest = angle.scatter(-1, sets, torch.inf).argmin(-1, keepdim=True)
     met = v[torch.cat([sets, nearest], dim=-1)]
-    return torch.linalg.svd(met).Vh[..., -1, :]
+    return oriented(torch.linalg.svd(met).Vh[..., -1, :])
+
+
+def common_direction(rows: Tensor) -> Tensor:
+    """The unit vector ``(..., k + 1)`` orthogonal to all of ``rows (..., k, k + 1)``."""
+    return oriented(null_basis(rows)[..., -1])
+
+
+def oriented(w: Tensor) -> Tensor:
+    """Directions with their largest entry positive: a decomposition may return either sign."""
+    return w * w.gather(-1, w.abs().argmax(-1, keepdim=True)).sign()
 
 
 def inputs_to_try(

@@ -67,6 +67,7 @@ def test_near_crossings_are_where_a_set_and_its_nearest_gadget_come_closest():
         met = v.numpy()[[*gadgets, int(angle.argmin())]]
         assert np.linalg.norm(met @ z.numpy()) == pytest.approx(np.linalg.svd(met)[1][-1], abs=1e-12)
         assert float(z.norm()) == pytest.approx(1)
+        assert z[z.abs().argmax()] > 0
 
 
 def test_silent_directions_are_common_to_the_support_and_far_from_other_wedges():
