@@ -151,10 +151,9 @@ def _descend(A: Tensor, y: Tensor, start: Tensor, sweeps: int) -> _Starts:
         for block in range(sectors.shape[-1]):
             after[:, block] = _enter(A, lengths, y, after, block)
         energy = _residual(_orthonormal(_columns(A, after)), y).square().sum(-1)
-        # A change that only rounding could call for need not have lowered anything, and is taken back.
-        stays = (after == sectors).all(-1) | (energy >= before)
-        after[stays] = sectors[stays]
-        energy = torch.where(stays & torch.isfinite(before), before, energy)
+        # Between columns as good as each other rounding decides: what lowered nothing is taken back.
+        stays = ~(energy < before * (1 - _ROUNDINGS * torch.finfo(y.dtype).eps))
+        after[stays], energy[stays] = sectors[stays], before[stays]
         done = stays | (energy <= _floor(y))
         ends.put(active, _Starts(after, energy, torch.full_like(active, sweep), done))
         on = ~done
@@ -168,10 +167,9 @@ def _descend(A: Tensor, y: Tensor, start: Tensor, sweeps: int) -> _Starts:
 def _enter(A: Tensor, lengths: Tensor, y: Tensor, sectors: Tensor, block: int) -> Tensor:
     """The best coordinate ``(N,)`` of one block beside the others.
 
-    It is the block's own as long as no other is better by more than rounding, and none where the others
-    leave nothing to explain, or depend on each column that could.
+    It is none where these leave nothing to explain, or depend on each column that could.
     """
-    eps, now = torch.finfo(y.dtype).eps, sectors[:, block]
+    eps = torch.finfo(y.dtype).eps
     basis = _orthonormal(_columns(A, torch.cat([sectors[:, :block], sectors[:, block + 1 :]], dim=-1)))
     residual = _residual(basis, y)
     energy = residual.square().sum(-1)
@@ -180,10 +178,8 @@ def _enter(A: Tensor, lengths: Tensor, y: Tensor, sectors: Tensor, block: int) -
     # Of such columns nothing but rounding is left beyond the others, among them these themselves.
     gain.masked_fill_(rest <= _ROUNDINGS * eps * lengths, 0)
     best, chosen = gain.max(-1)
-    kept = gain.gather(-1, now.clamp(min=0).unsqueeze(-1)).squeeze(-1) * (now >= 0)
-    rounding = _ROUNDINGS * eps * energy
-    chosen = torch.where((kept > 0) & (best <= kept + rounding), now, chosen)
-    return torch.where((energy <= _floor(y)) | (best <= rounding), _SILENT, chosen)
+    nothing = (energy <= _floor(y)) | (best <= _ROUNDINGS * eps * energy)
+    return torch.where(nothing, _SILENT, chosen)
 
 
 def _columns(A: Tensor, sectors: Tensor) -> Tensor:

@@ -217,6 +217,13 @@ def test_float32_loses_no_more_than_its_own_angle_does(n, layers):
     torch.testing.assert_close(G(z).double(), exact, rtol=1e-6, atol=0)
 
 
+@LAYERS
+def test_the_sector_of_a_float32_input_is_that_of_its_exact_angle(layers):
+    z = normal(10**5, 2, dtype=torch.float32)
+    ours = SparseReLU(10**6, 1, layers=layers, dtype=torch.float32).sectors(z)
+    assert torch.equal(ours[0], SparseReLU(10**6, 1, layers=layers).sectors(z.double())[0])
+
+
 def test_it_moves_as_a_module_does():
     G = SparseReLU(8, 2).to(torch.float32)
     assert not list(G.parameters())
