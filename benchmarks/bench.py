@@ -15,6 +15,7 @@ from benchmarks.kept import Kept
 from benchmarks.machinery import costs
 from benchmarks.memory import peak_memory
 from benchmarks.race import Task, lacking, race
+from benchmarks.sparse_relu import forwards
 from benchmarks.store import Provenance, store
 from benchmarks.tables import Table, Tables, missed, runs, summary, text
 from benchmarks.tasks import FULL, QUICK, Scale, curves, tasks
@@ -89,6 +90,7 @@ def _parts(races: dict[str, Task], scale: Scale) -> dict[str, Callable[[], Table
         "growth": partial(_growth, scale),
         "gsl": partial(_recoveries, scale),
         "gsl-descent": partial(_descents, scale),
+        "sparse-relu": partial(_forwards, scale),
         "machinery": partial(_machinery, scale),
     }
 
@@ -123,6 +125,11 @@ def _recoveries(scale: Scale) -> Tables:
 def _descents(scale: Scale) -> Tables:
     title = "Adam through a RealNVP, processor seconds"
     return {"gsl-descent": (title, _columns(descents(scale.sparse, scale.seeds)))}
+
+
+def _forwards(scale: Scale) -> Tables:
+    title = "The sparse ReLU network beside writing its output, processor seconds"
+    return {"sparse-relu": (title, _columns(forwards(scale.wide, scale.seeds)))}
 
 
 def _machinery(scale: Scale) -> Tables:

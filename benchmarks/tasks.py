@@ -13,6 +13,7 @@ from benchmarks.gsl import GslSize
 from benchmarks.lasso import lasso_task
 from benchmarks.pursuit import pursuit_task
 from benchmarks.race import Task
+from benchmarks.sparse_relu import WideSize
 
 __all__ = ["FULL", "QUICK", "Scale", "curves", "tasks"]
 
@@ -36,6 +37,7 @@ class Scale:
         generative_base: The size from which the growth departs, generative.
         generative_signals, latent: The sizes along its axes.
         sparse: The size of recovery with sparse latent vectors.
+        wide: The size of the sparse ReLU network's output.
     """
 
     seeds: Sequence[int]
@@ -55,6 +57,7 @@ class Scale:
     generative_signals: Sequence[int]
     latent: Sequence[int]
     sparse: GslSize
+    wide: WideSize
 
 
 FULL = Scale(
@@ -75,6 +78,7 @@ FULL = Scale(
     generative_signals=(1, 4, 16, 64),
     latent=(5, 20, 80),
     sparse=GslSize(signals=100, n=100, m=50, k=10, steps=1000, batches=(64, 640)),
+    wide=WideSize(signals=64, n=100_000, k=8),
 )
 QUICK = Scale(
     seeds=(1, 2),
@@ -94,6 +98,7 @@ QUICK = Scale(
     generative_signals=(1, 4),
     latent=(2, 4),
     sparse=GslSize(signals=3, n=16, m=12, k=2, steps=20, batches=(2, 4)),
+    wide=WideSize(signals=3, n=1000, k=2),
 )
 
 

@@ -15,6 +15,7 @@ from benchmarks.draws import COLUMNS, Size, draw
 from benchmarks.growth import Measured, measure, slopes
 from benchmarks.machinery import costs
 from benchmarks.race import Method, Row, Task, lacking, race, tuned
+from benchmarks.sparse_relu import forwards
 from benchmarks.tasks import FULL, QUICK, curves, tasks
 from benchmarks.timing import least_seconds, product_rate
 from bindery.runs import results
@@ -461,6 +462,14 @@ def test_descents_solve_the_same_problem_and_their_floor_grows_with_the_batch():
     assert all(one.by_hand > one.floor > 0 for one in found)
     products = 4 * (16 * 16 + 12 * 16 + 4 * (8 * 64 + 64 * 16)) * 2 * 20
     assert 0.2 < found[0].floor * product_rate(torch.float64) / products < 5
+
+
+def test_the_sparse_network_is_timed_beside_its_own_output():
+    found = forwards(QUICK.wide, QUICK.seeds)
+    assert [(row.layers, row.seed) for row in found] == [(2, 1), (2, 2), (1, 1), (1, 2)]
+    for row in found:
+        assert row.seconds > 0
+        assert row.ratio == pytest.approx(row.seconds / max(row.writing, 1e-9))
 
 
 def test_the_cost_of_a_process_is_told_in_seconds_and_in_units(monkeypatch):
