@@ -18,7 +18,7 @@ from packaging.version import Version
 NOT_FOR_PAGES = frozenset(
     [
         "docutils", "jupyter-book", "markdown-it-py", "mdit-py-plugins", "nbclient", "papermill", "sphinx",
-        "sphinx-exercise", "sphinx-mathjax-offline", "sphinx-proof", "sphinxcontrib-bibtex",
+        "sphinx-exercise", "sphinx-mathjax-offline", "sphinx-proof", "sphinxcontrib-bibtex", "tornado",
     ]
 )  # fmt: skip
 
@@ -119,7 +119,7 @@ def _reached(requirements: list[Requirement], pins: list[Requirement]) -> Iterat
     pinned = {_name(pin) for pin in pins if _applies(pin, _HERE)}
     reached = {_name(requirement) for requirement, _ in _walk(requirements, _HERE, pinned)}
     # A package that is not installed hides what it asks for, so that nothing can be said of the rest.
-    if all(_installed_version(name) for name in reached & pinned):
+    if all(_found(name)[0] for name in reached & pinned):
         for name in sorted(pinned - reached):
             yield f"constraints.txt pins {name}, which nothing in pyproject.toml leads to"
 
@@ -139,29 +139,21 @@ def _walk(
         seen.add((name, frozenset(requirement.extras)))
         yield requirement, parent
         given = [{**environment, "extra": extra} for extra in ("", *requirement.extras)]
-        todo += [(child, name) for child in _asks_for(name) if any(_applies(child, one) for one in given)]
+        todo += [(child, name) for child in _found(name)[1] if any(_applies(child, one) for one in given)]
 
 
 @cache
-def _asks_for(name: str) -> list[Requirement]:
-    """Return what an installed package asks for; nothing for one that is not installed."""
+def _found(name: str) -> tuple[str | None, list[Requirement]]:
+    """Return the version of a package and what it asks for; no version where it is not installed."""
     try:
-        return [*map(Requirement, metadata.requires(name) or [])]
+        return metadata.version(name), [*map(Requirement, metadata.requires(name) or [])]
     except metadata.PackageNotFoundError:
-        return []
-
-
-@cache
-def _installed_version(name: str) -> str | None:
-    try:
-        return metadata.version(name)
-    except metadata.PackageNotFoundError:
-        return None
+        return None, []
 
 
 def _installed(pins: Iterable[Requirement]) -> Iterator[str]:
     for pin in pins:
-        version = _installed_version(pin.name) if _applies(pin, _HERE) else None
+        version = _found(pin.name)[0] if _applies(pin, _HERE) else None
         if version is not None and not pin.specifier.contains(version, prereleases=True):
             where = f"is installed in {sys.prefix}, where constraints.txt pins {_version(pin)}"
             yield f"{pin.name} {version} {where}: run make setup"

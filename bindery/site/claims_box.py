@@ -32,7 +32,7 @@ class ClaimsBox(OfChapter):
         out = Markup(self).open("div", class_="claims-box")
         for entry in self.entries():
             self._claim(out, entry)
-        return out.close("div").result()
+        return out.close("div").nodes
 
     def _claim(self, out: Markup, entry: Entry) -> None:
         claim = entry.record
@@ -62,7 +62,7 @@ class ClaimsTable(OfChapter):
             out.html("<tr><td>").text(claim.proposition).html("</td>")
             out.html(f"<td>{verdict(entry.deciding.word)}{run}</td><td>")
             out.html(f"{link(self.address(page or f'book/ledger.html#{claim.id}'), claim.id)}</td></tr>")
-        return out.end_table().result()
+        return out.end_table().nodes
 
 
 def verdicts(entry: Entry) -> list[str]:
@@ -122,5 +122,5 @@ class Errata(BookDirective):
         rows = [link(f"{ledger}#{name}", name) for name in erratum.claims]
         if rows:
             out.html(f"<dt>in the ledger</dt><dd>{', '.join(rows)}</dd>")
-        section += out.close("dl").result()
+        section += out.close("dl").nodes
         return section

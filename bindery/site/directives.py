@@ -107,4 +107,4 @@ class RunTimes(BookDirective):
         for setting, stems in settings.items():
             which = "All pages" if len(settings) == 1 else ", ".join(stems)
             out.html(f"<p>{html.escape(f'{which}: {setting}')}.</p>")
-        return out.result()
+        return out.nodes

@@ -5,7 +5,6 @@ from typing import Any
 from sphinx.application import Sphinx
 
 from bindery.site import claims_box, directives, finish, ledger_table, pages
-from bindery.site.markup import Fragment, nothing
 
 DIRECTIVES = {
     "agreement": ledger_table.Agreement,
@@ -33,7 +32,6 @@ def setup(app: Sphinx) -> dict[str, Any]:
     # Jupyter Book sets it for sphinx_comments, which this book leaves out; unknown values would be warnings.
     app.add_config_value("comments_config", {}, "html", types=[dict])
     app.add_js_file(None, body=pages.RESOLVE_THEME.strip(), priority=10)
-    app.add_node(Fragment, html=(nothing, nothing))
     for name, directive in DIRECTIVES.items():
         app.add_directive(name, directive)
     for event, listener, priority in LISTENERS:

@@ -32,7 +32,7 @@ class LedgerTable(BookDirective):
             self._row(out, entry)
         out.html("</tbody></table>")
         claims = link(self.address("claims.json"), "claims.json")
-        return out.html(f"<p>The same for programs: {claims}.</p>").result()
+        return out.html(f"<p>The same for programs: {claims}.</p>").nodes
 
     def _row(self, out: Markup, entry: Entry) -> None:
         claim, shown = entry.record, entry.deciding.measurement
@@ -97,7 +97,7 @@ class LedgerSummary(BookDirective):
                     shown = f'<span class="count">{count}</span>{verdict(word)}'
                     out.html(f"<li>{link(self.address(rows), shown)}</li>")
             out.html("</ul>")
-        return out.result()
+        return out.nodes
 
 
 class LedgerFacts(BookDirective):
@@ -126,7 +126,7 @@ class LedgerFacts(BookDirective):
         out = Markup(self).html("<ul>")
         for line in said:
             out.tag("li", line)
-        return out.html("</ul>").result()
+        return out.html("</ul>").nodes
 
 
 class Agreement(BookDirective):
@@ -141,7 +141,7 @@ class Agreement(BookDirective):
         out.table("Agreement of profiles", ["claim", "quick", "paper", "agree", "stored result stale"])
         for entry in stored:
             out.html(agreement_row(entry, self.address(f"book/ledger.html#{entry.record.id}")))
-        return out.end_table().result()
+        return out.end_table().nodes
 
 
 def agreement_summary(stored: Sequence[Entry]) -> str:

@@ -1,6 +1,7 @@
 """Mixed markup for directives: HTML of our own around text that may hold formulas and code."""
 
 import html
+import posixpath
 import re
 from collections.abc import Sequence
 from functools import cache
@@ -40,10 +41,7 @@ def relative(page: str, target: str) -> str:
     >>> relative("book/ledger", "claims.json"), relative("book/ledger", "book/01_a.html#x")
     ('../claims.json', '01_a.html#x')
     """
-    here, there = page.split("/")[:-1], target.split("/")
-    while here and len(there) > 1 and here[0] == there[0]:
-        here, there = here[1:], there[1:]
-    return "../" * len(here) + "/".join(there)
+    return posixpath.relpath(target, posixpath.dirname(page))
 
 
 class BookDirective(SphinxDirective):
@@ -74,7 +72,7 @@ class Markup:
 
     def __init__(self, directive: BookDirective) -> None:
         self._directive = directive
-        self._nodes: list[nodes.Node] = []
+        self.nodes: list[nodes.Node] = []
 
     def open(self, tag: str, **attributes: str | None) -> Self:
         return self.html(element(tag, **attributes))
@@ -83,21 +81,18 @@ class Markup:
         return self.html("".join(f"</{tag}>" for tag in tags))
 
     def html(self, text: str) -> Self:
-        self._nodes.append(nodes.raw("", text, format="html"))
-        return self
-
-    def plain(self, text: str) -> Self:
-        self._nodes.append(nodes.Text(text))
+        self.nodes.append(nodes.raw("", text, format="html"))
         return self
 
     def text(self, text: str) -> Self:
-        self._nodes.extend(self._directive.inline(text))
+        self.nodes.extend(self._directive.inline(text))
         return self
 
     def tag(self, tag: str, text: str, *, markup: bool = False, **attributes: str | None) -> Self:
         """Add an element that holds text, read as markup or as it stands."""
         self.open(tag, **attributes)
-        return (self.text(text) if markup else self.plain(text)).close(tag)
+        self.nodes += self._directive.inline(text) if markup else [nodes.Text(text)]
+        return self.close(tag)
 
     def table(self, label: str, heads: Sequence[str], numbers: Sequence[str] = ()) -> Self:
         self.open("div", class_="scroll-x", tabindex="0", role="region", aria_label=label)
@@ -108,17 +103,3 @@ class Markup:
 
     def end_table(self) -> Self:
         return self.html("</tbody></table></div>")
-
-    def result(self) -> list[nodes.Node]:
-        """Return what was collected, as one container without an element of its own."""
-        whole = Fragment()
-        whole.extend(self._nodes)
-        return [whole]
-
-
-class Fragment(nodes.General, nodes.Element):
-    """A list of nodes that is written without an element around it."""
-
-
-def nothing(_translator: object, _node: Fragment) -> None:
-    """Write nothing where a fragment begins or ends."""

@@ -9,7 +9,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 from bindery.claims.entries import to_json
@@ -19,7 +18,7 @@ from bindery.root import PACKAGE, BookError, require_root
 from bindery.site.repository import find_address
 
 # Where the site is, from the book's root.
-OUTPUT = Path("_build") / "html"
+OUTPUT, INDEX = Path("_build") / "html", "index.html"
 STAGE = Path("_build") / "stage"
 FIGURES = Path("book") / "_figures"
 STAMP = ".inputs.sha256"
@@ -37,14 +36,6 @@ FOLDERS = {
     "bindery": (".py",),
 }
 NO_INPUT = {"_figures", ".ipynb_checkpoints", "__pycache__"}
-
-
-@dataclass(frozen=True)
-class Site:
-    """The rendered site: its first page, and whether it was up to date before and nothing was done."""
-
-    index: Path
-    fresh: bool
 
 
 def _inputs(root: Path) -> Iterator[Path]:
@@ -66,8 +57,8 @@ def input_digest(root: Path) -> str:
     return digest.hexdigest()
 
 
-def render(root: Path, *, force: bool = False) -> Site:
-    """Render the book to ``_build/html``, unless what is there is up to date.
+def render(root: Path, *, force: bool = False) -> bool:
+    """Render the book to ``_build/html``, unless what is there is up to date; say whether it was rendered.
 
     The site is built in a folder of its own, always from nothing, so that a warning cannot hide in a page
     that was not read again; it replaces the old one only when the build has succeeded. One build at a time.
@@ -78,11 +69,11 @@ def render(root: Path, *, force: bool = False) -> Site:
         return _render(root, force=force)
 
 
-def _render(root: Path, *, force: bool) -> Site:
+def _render(root: Path, *, force: bool) -> bool:
     target = root / OUTPUT
-    digest, stamp, index = input_digest(root), target / STAMP, target / "index.html"
-    if not force and index.is_file() and stamp.is_file() and stamp.read_text() == digest:
-        return Site(index, fresh=True)
+    digest, stamp = input_digest(root), target / STAMP
+    if not force and (target / INDEX).is_file() and stamp.is_file() and stamp.read_text() == digest:
+        return False
     shutil.rmtree(root / FIGURES, ignore_errors=True)
     (root / FIGURES).mkdir(parents=True)
     for page in sorted((root / "book").glob("*.ipynb")):
@@ -96,7 +87,7 @@ def _render(root: Path, *, force: bool) -> Site:
     shutil.rmtree(target, ignore_errors=True)
     built.rename(target)
     shutil.rmtree(root / STAGE)
-    return Site(index, fresh=False)
+    return True
 
 
 def _build(root: Path) -> None:
@@ -118,7 +109,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     root = require_root()
     started = time.perf_counter()
-    site = render(root, force=args.force)
-    how = "is up to date" if site.fresh else f"was rendered in {time.perf_counter() - started:.0f} s"
-    print(f"The book {how}. Open {site.index}, or call `make serve`.")
+    made = render(root, force=args.force)
+    how = f"was rendered in {time.perf_counter() - started:.0f} s" if made else "is up to date"
+    print(f"The book {how}. Open {root / OUTPUT / INDEX}, or call `make serve`.")
     return 0

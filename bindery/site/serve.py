@@ -1,58 +1,37 @@
 """The command ``serve``: show the rendered site on this machine, compressed as a web host would send it."""
 
 import argparse
-import gzip
-import io
-import shutil
-from functools import partial
-from http import HTTPStatus
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+import asyncio
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, BinaryIO
+
+from tornado.httpserver import HTTPServer
+from tornado.netutil import bind_sockets
+from tornado.web import Application, StaticFileHandler
 
 from bindery.root import BookError, require_root
-from bindery.site.render import OUTPUT
-
-TEXT = {".html", ".css", ".js", ".json", ".svg", ".csv", ".ipynb", ".md", ".txt"}
+from bindery.site.render import INDEX, OUTPUT
 
 
-class _Handler(SimpleHTTPRequestHandler):
-    """Serve files, text compressed where the browser takes it, without a line of log for each."""
+@contextmanager
+def served(folder: Path, port: int = 0) -> Iterator[str]:
+    """Serve a folder on the loopback address, from a thread of its own, and yield the address."""
+    files = (r"/(.*)", StaticFileHandler, {"path": str(folder), "default_filename": INDEX})
+    site = Application([files], compress_response=True, log_function=lambda _handler: None)
+    sockets, loop = bind_sockets(port, "127.0.0.1"), asyncio.new_event_loop()
 
-    protocol_version = "HTTP/1.1"
+    def work() -> None:
+        asyncio.set_event_loop(loop)
+        HTTPServer(site).add_sockets(sockets)
+        loop.run_forever()
 
-    def send_head(self) -> io.BytesIO | BinaryIO | None:
-        path = Path(self.translate_path(self.path))
-        accepts = "gzip" in self.headers.get("Accept-Encoding", "")
-        if not (accepts and path.is_file() and path.suffix in TEXT):
-            return super().send_head()
-        body = gzip.compress(path.read_bytes(), compresslevel=6, mtime=0)
-        self.send_response(HTTPStatus.OK)
-        self.send_header("Content-Type", self.guess_type(str(path)))
-        self.send_header("Content-Encoding", "gzip")
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        return io.BytesIO(body)
-
-    def copyfile(self, source: Any, outputfile: Any) -> None:
-        try:
-            shutil.copyfileobj(source, outputfile)
-        except (BrokenPipeError, ConnectionResetError):
-            self.close_connection = True  # the reader went on to another page
-
-    def log_message(self, *_args: object) -> None:
-        return
-
-
-class SiteServer(ThreadingHTTPServer):
-    """A server of one folder on the loopback address."""
-
-    def __init__(self, folder: Path, port: int = 0) -> None:
-        super().__init__(("127.0.0.1", port), partial(_Handler, directory=str(folder)))
-
-    @property
-    def address(self) -> str:
-        return f"http://127.0.0.1:{self.server_address[1]}"
+    thread = threading.Thread(target=work, daemon=True)
+    thread.start()
+    yield f"http://127.0.0.1:{sockets[0].getsockname()[1]}"
+    loop.call_soon_threadsafe(loop.stop)
+    thread.join()
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -61,17 +40,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     folder = require_root() / OUTPUT
-    if not (folder / "index.html").is_file():
+    if not (folder / INDEX).is_file():
         raise BookError("there is no rendered book yet; call `make book` first.")
     try:
-        server = SiteServer(folder, args.port)
+        with served(folder, args.port) as address:
+            print(f"The book is at {address}/ (stop with Ctrl-C)", flush=True)
+            threading.Event().wait()
     except OSError as error:
         message = f"port {args.port} cannot be used ({error.strerror}); choose another with --port"
         raise BookError(message) from error
-    with server:
-        print(f"The book is at {server.address}/ (stop with Ctrl-C)", flush=True)
-        try:
-            server.serve_forever()
-        except KeyboardInterrupt:
-            print()
+    except KeyboardInterrupt:
+        print()
     return 0

@@ -100,8 +100,8 @@ def test_what_only_another_python_or_system_needs_is_pinned_too(copy):
 
 def test_a_pin_that_nothing_needs_is_named(copy, monkeypatch):
     # The peers of the benchmarks are seldom installed, and hide what they ask for: here they pretend to be.
-    installed = environment._installed_version
-    monkeypatch.setattr(environment, "_installed_version", lambda name: installed(name) or "0")
+    found = environment._found
+    monkeypatch.setattr(environment, "_found", lambda name: (found(name)[0] or "0", found(name)[1]))
     complaint = "constraints.txt pins django, which nothing in pyproject.toml leads to"
     assert complaint in copy("constraints.txt", pin("nbval"), pin("nbval") + "django==5.2.0\n")
     assert not any("pins nbval" in line for line in copy("constraints.txt", pin("nbval"), pin("nbval")))

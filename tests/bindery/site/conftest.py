@@ -4,7 +4,6 @@ import json
 import os
 import re
 import shutil
-import threading
 from pathlib import Path
 
 import nbformat
@@ -14,8 +13,8 @@ from bs4 import BeautifulSoup
 
 from bindery.emit import CLAIM_MIME
 from bindery.figures.payload import BUNDLE_MIME
-from bindery.site.render import render
-from bindery.site.serve import SiteServer
+from bindery.site.render import OUTPUT, render
+from bindery.site.serve import served
 
 ROOT = Path(__file__).parents[3]
 FLAGS = (
@@ -60,7 +59,8 @@ def page_names():
 @pytest.fixture(scope="session")
 def site():
     """The folder of the rendered book, made by the command's own function where it is not up to date."""
-    return render(ROOT).index.parent
+    render(ROOT)
+    return ROOT / OUTPUT
 
 
 @pytest.fixture(scope="session")
@@ -79,12 +79,8 @@ def soup(site):
 @pytest.fixture(scope="session")
 def address(site):
     """The address of a server of the site."""
-    with SiteServer(site) as server:
-        thread = threading.Thread(target=server.serve_forever, daemon=True)
-        thread.start()
-        yield server.address
-        server.shutdown()
-        thread.join()
+    with served(site) as address:
+        yield address
 
 
 @pytest.fixture(scope="session")

@@ -4,7 +4,6 @@ import gzip
 import importlib
 import math
 import re
-import threading
 import urllib.request
 from dataclasses import replace
 from pathlib import Path
@@ -24,37 +23,36 @@ from bindery.site.directives import bibtex, documented_modules, plain
 from bindery.site.finish import copy_mathjax, polish, redirect_page, svg_size
 from bindery.site.ledger_table import agreement_row, agreement_summary, verdict_cell
 from bindery.site.pages import describe, links_html, prepare
-from bindery.site.serve import SiteServer
+from bindery.site.serve import served
 
 ROOT = Path(__file__).parents[3]
 CSS = (ROOT / "book" / "_static" / "custom.css").read_text()
 
 
 @pytest.fixture
-def served(tmp_path):
+def server(tmp_path):
     (tmp_path / "page.html").write_text("<p>" + "word " * 1000)
     (tmp_path / "a b.png").write_bytes(b"\x89PNG")
-    with SiteServer(tmp_path) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield server.address
-        server.shutdown()
+    with served(tmp_path) as address:
+        yield address
 
 
-def test_the_server_compresses_text_for_those_who_take_it_and_nothing_else(served):
-    plain_answer = urllib.request.urlopen(f"{served}/page.html")
-    asked = urllib.request.Request(f"{served}/page.html", headers={"Accept-Encoding": "gzip"})
+def test_the_server_compresses_text_for_those_who_take_it_and_nothing_else(server):
+    plain_answer = urllib.request.urlopen(f"{server}/page.html")
+    asked = urllib.request.Request(f"{server}/page.html", headers={"Accept-Encoding": "gzip"})
     packed = urllib.request.urlopen(asked)
     body = packed.read()
     assert packed.headers["Content-Encoding"] == "gzip"
     assert gzip.decompress(body) == plain_answer.read()
     assert len(body) < 200
-    picture = urllib.request.Request(f"{served}/a%20b.png", headers={"Accept-Encoding": "gzip"})
+    picture = urllib.request.Request(f"{server}/a%20b.png", headers={"Accept-Encoding": "gzip"})
     assert urllib.request.urlopen(picture).headers["Content-Encoding"] is None
 
 
-def test_the_server_says_no_to_what_is_not_there(served):
-    with pytest.raises(urllib.error.HTTPError, match="404"):
-        urllib.request.urlopen(f"{served}/../../etc/passwd")
+def test_the_server_says_no_to_what_is_not_there(server):
+    for path, status in (("no-such-page.html", "404"), ("../../etc/passwd", "403")):
+        with pytest.raises(urllib.error.HTTPError, match=status):
+            urllib.request.urlopen(f"{server}/{path}")
 
 
 def test_mathjax_is_copied_with_its_fonts(tmp_path):
