@@ -13,7 +13,7 @@ from typing import Any
 
 import yaml
 
-from bindery.claims.ledger import collect, known_claim
+from bindery.claims.ledger import collect
 from bindery.claims.records import read
 from bindery.emit import one_line
 from bindery.root import BookError, replace, require_root
@@ -22,7 +22,7 @@ _SECTION = "### Verdicts"
 
 
 def accept(root: Path, claim_id: str, reason: str) -> str:
-    claim = known_claim(read(root), claim_id)
+    claim = read(root).known(claim_id)
     try:
         reason = one_line("reason", reason).strip()
     except ValueError as error:

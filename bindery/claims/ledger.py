@@ -7,11 +7,11 @@ from pathlib import Path
 from bindery.claims import reseed
 from bindery.claims.entries import Entry, Ledger, report
 from bindery.claims.history import Commits, commits
-from bindery.claims.model import Claim, Records
+from bindery.claims.model import Records
 from bindery.claims.recorded import EVIDENCE, Recorded, chapter_of
 from bindery.claims.records import read
 from bindery.claims.verdicts import decide
-from bindery.root import BookError, require_root
+from bindery.root import require_root
 
 
 def collect(root: Path) -> Ledger:
@@ -94,7 +94,7 @@ def run(args: argparse.Namespace) -> int:
     from bindery.page.notebooks import notebook_path
 
     root = require_root()
-    claim = known_claim(read(root), args.id)
+    claim = read(root).known(args.id)
     names = (f"{claim.chapter}{EVIDENCE}", claim.chapter)
     stems = [stem for stem in names if notebook_path(root, stem).is_file()]
     if not stems:
@@ -103,14 +103,3 @@ def run(args: argparse.Namespace) -> int:
         return 1
     print(report(collect(root).entry(claim.id)))
     return 0
-
-
-def known_claim(records: Records, claim_id: str) -> Claim:
-    """Return a claim's record, or refuse by a BookError that names the closest id, or what is wrong."""
-    if claim_id in records.claims:
-        return records.claims[claim_id]
-    wrong = [str(problem) for problem in records.problems if problem.id == claim_id]
-    if wrong:
-        raise BookError(f"the record of {claim_id} is not sound:\n" + "\n".join(wrong))
-    close = records.closest(claim_id)
-    raise BookError(f"there is no claim {claim_id!r}{f'; did you mean {close}?' if close else ''}")

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from bindery.claims.criterion import Criterion
 from bindery.claims.schema import MEASUREMENT
 from bindery.claims.yamlfile import Problem
+from bindery.root import BookError
 
 
 @dataclass(frozen=True)
@@ -119,6 +120,17 @@ class Records:
     def chapters(self) -> tuple[str, ...]:
         """The book's chapters in their order: those of the list, then those that only a record names."""
         return tuple(dict.fromkeys([*self.index.values(), *(one.chapter for one in self.claims.values())]))
+
+    def known(self, claim_id: str) -> Claim:
+        """Return a claim's record, or refuse by what is wrong with it, or by the closest id."""
+        if claim_id in self.claims:
+            return self.claims[claim_id]
+        wrong = [str(problem) for problem in self.problems if problem.id == claim_id]
+        if wrong:
+            raise BookError("\n".join([f"the record of {claim_id} is not sound:", *wrong]))
+        close = self.closest(claim_id)
+        hint = f"; did you mean {close} of {self.claims[close].file}?" if close else ""
+        raise BookError(f"there is no claim {claim_id!r}{hint}")
 
     def closest(self, claim_id: str) -> str | None:
         """Return the known id that looks most like ``claim_id``, or None when none does."""

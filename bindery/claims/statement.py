@@ -10,7 +10,7 @@ from bindery.claims.model import Claim
 from bindery.claims.records import read
 from bindery.claims.verdicts import Measurement, decide
 from bindery.emit import one_line, rounded
-from bindery.root import find_root
+from bindery.root import BookError, find_root
 
 # One value per seed, or what the functions of bindery.claims.intervals make.
 Datum = Any
@@ -50,18 +50,10 @@ def statement(
 def _record(claim_id: str) -> Claim | None:
     """Return the claim's record; None where the page is executed away from the book."""
     root = find_root()
-    if root is None:
-        return None
-    records = read(root)
-    if claim_id in records.claims:
-        return records.claims[claim_id]
-    broken = [str(problem) for problem in records.problems if problem.id == claim_id]
-    if broken:
-        raise ValueError(f"claim_id was {claim_id!r}, whose record is not sound: {'; '.join(broken)}")
-    close = records.closest(claim_id)
-    hint = f"; did you mean {close!r} of {records.claims[close].file}?" if close else ""
-    where = f"of which no file of {root / 'claims'} has a sound record"
-    raise ValueError(f"claim_id was {claim_id!r}, {where}{hint}")
+    try:
+        return read(root).known(claim_id) if root else None
+    except BookError as error:
+        raise ValueError(f"claim_id was {claim_id!r}, but in {root} {error}") from None
 
 
 def _estimates(name: str, given: Any) -> tuple[list[Any], int]:

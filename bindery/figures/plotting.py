@@ -136,15 +136,12 @@ def label_lines(ax: Axes, *, gap: float = 1.25) -> None:
 
 def _apart(heights: Sequence[float], step: float) -> list[float]:
     """Return sorted heights, moved as little as it takes to be in [0, 1] and ``step`` apart (isotonic)."""
-    blocks: list[tuple[float, int]] = []
-    for i, height in enumerate(heights):
-        blocks.append((height - i * step, 1))
-        while len(blocks) > 1 and blocks[-2][0] >= blocks[-1][0]:
-            (upper, n), (lower, k) = blocks.pop(), blocks.pop()
-            blocks.append(((lower * k + upper * n) / (k + n), k + n))
-    top = max(0.0, 1.0 - step * (len(heights) - 1))
-    flat = [min(max(mean, 0.0), top) for mean, count in blocks for _ in range(count)]
-    return [height + i * step for i, height in enumerate(flat)]
+    # Here, because a page without names at its lines should not wait for it.
+    from scipy.optimize import isotonic_regression
+
+    least = step * np.arange(len(heights))
+    moved = isotonic_regression(np.subtract(heights, least)).x.clip(0.0, max(0.0, 1.0 - least[-1]))
+    return [float(height) for height in moved + least]
 
 
 def tidy(values: Mapping[str, Any], **axes: Any) -> dict[str, np.ndarray]:

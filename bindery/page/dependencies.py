@@ -20,6 +20,15 @@ def combined(dependencies: Mapping[str, str]) -> str:
     return sha256(json.dumps(dict(dependencies), sort_keys=True).encode())
 
 
+def reasons(recorded: Mapping[str, str], current: Mapping[str, str]) -> list[str]:
+    """Return what sets two states of the dependencies apart, one phrase each."""
+    new = dict.fromkeys(current.keys() - recorded.keys(), "is new")
+    gone = dict.fromkeys(recorded.keys() - current.keys(), "is no longer used")
+    both = recorded.keys() & current.keys()
+    changed = {name: "changed" for name in both if recorded[name] != current[name]}
+    return [f"{name} {how}" for name, how in sorted((new | gone | changed).items())]
+
+
 def page_dependencies(root: Path, stem: str, sources: Sources | None = None) -> dict[str, str]:
     """Return everything that decides what a page says, each by name with a digest of its content.
 

@@ -7,19 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from bindery.page import notebooks
-from bindery.page.dependencies import page_dependencies
+from bindery.page.dependencies import page_dependencies, reasons
 from bindery.page.pages import differences, outputs_digest
 from bindery.page.sources import Sources
 from bindery.root import BookError, require_root
-
-
-def reasons(recorded: Mapping[str, str], current: Mapping[str, str]) -> list[str]:
-    """Return what sets two states of a page's dependencies apart, one phrase each."""
-    new = dict.fromkeys(current.keys() - recorded.keys(), "is new")
-    gone = dict.fromkeys(recorded.keys() - current.keys(), "is no longer used")
-    both = recorded.keys() & current.keys()
-    changed = {name: "changed" for name in both if recorded[name] != current[name]}
-    return [f"{name} {how}" for name, how in sorted((new | gone | changed).items())]
 
 
 def wanted(sources: Sources, stem: str, parameters: Mapping[str, Any]) -> dict[str, Any]:

@@ -49,16 +49,12 @@ class Stored:
     def stale(self) -> list[str]:
         """What changed since the run, one phrase each; empty when it would give the same numbers today."""
         # Here, because it reads the notebook and the code, which few users of stored results ask for.
-        from bindery.page.dependencies import paper_dependencies
+        from bindery.page.dependencies import paper_dependencies, reasons
 
-        then: Mapping[str, str] = self.provenance["sources"]
         try:
-            now = paper_dependencies(self.root, self.chapter)
+            return reasons(self.provenance["sources"], paper_dependencies(self.root, self.chapter))
         except BookError as error:
             return [str(error)]
-        changed = [f"{name} changed" for name in then.keys() & now.keys() if then[name] != now[name]]
-        changed += [f"{name} is new" for name in now.keys() - then.keys()]
-        return sorted(changed + [f"{name} is gone" for name in then.keys() - now.keys()])
 
     def table(self, figure: str) -> dict[str, np.ndarray]:
         """Return the columns that a figure was drawn from; those of numbers as numbers."""

@@ -11,6 +11,7 @@ from bindery.claims import ledger
 from bindery.claims.entries import expected_misses, report, to_json
 from bindery.claims.ledger import collect, problems
 from bindery.emit import CLAIM_MIME
+from bindery.root import BookError
 from bindery.runs.results import store
 
 CHAPTER = "01_classical_cs"
@@ -298,7 +299,7 @@ def test_the_claim_command_without_a_page_or_with_a_wrong_id(book, monkeypatch, 
             r"the record of toy-slope is not sound:\nclaims/toy.yml:\d+: toy-slope: standing: was 'said'",
         ),
     ):
-        with pytest.raises(ledger.BookError, match=message):
+        with pytest.raises(BookError, match=message):
             command(claim_id)
 
 
