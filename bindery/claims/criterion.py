@@ -30,8 +30,7 @@ _LIMIT = rf"{_NUMBER}\s*(?:~|[+-]\s*{_UNSIGNED}\s*~)?"
 _NAME, _RELATION = r"[a-z][a-z0-9_]*", r"<=|>=|<|>"
 _TARGET = re.compile(rf"({_NAME})\s*=\s*({_NUMBER})\s*(?:\+-\s*({_UNSIGNED})\s*~?)?")
 _INSIDE = re.compile(rf"({_NAME})\s+in\s*\[\s*({_LIMIT})\s*,\s*({_LIMIT})\s*\]")
-_ONE = re.compile(rf"({_NAME})\s*({_RELATION})\s*({_LIMIT})")
-_CHAIN = re.compile(rf"({_LIMIT})\s*({_RELATION})\s*({_NAME})\s*(?:({_RELATION})\s*({_LIMIT}))?")
+_CHAIN = re.compile(rf"(?:({_LIMIT})\s*({_RELATION})\s*)?({_NAME})\s*(?:({_RELATION})\s*({_LIMIT}))?")
 _TOLERANT = re.compile(rf"({_NUMBER})\s*([+-])\s*({_UNSIGNED})\s*~")
 _MIRRORED = {"<": ">", "<=": ">=", ">": "<", ">=": "<="}
 
@@ -42,17 +41,16 @@ class CriterionError(ValueError):
 
 @dataclass(frozen=True)
 class Bound:
-    """One side of one quantity: it is below (or above) ``centre`` plus (or minus) ``tolerance``."""
+    """One side of one quantity, its upper limit (1) or its lower one (-1): ``centre`` +- ``tolerance``."""
 
     quantity: str
-    side: Literal["below", "above"]
+    side: int
     strict: bool
     centre: float
     tolerance: float
 
     def limit(self, factor: float) -> float:
-        scaled = factor * self.tolerance
-        return self.centre + scaled if self.side == "below" else self.centre - scaled
+        return self.centre + self.side * factor * self.tolerance
 
 
 @dataclass(frozen=True)
@@ -102,9 +100,8 @@ class Criterion:
         """
         found = []
         for bound in (bound for bound in self.bounds if bound.quantity == name):
-            limit = bound.limit(self.factor)
-            inside = limit - value if bound.side == "below" else value - limit
-            half = high - value if (bound.side == "below") == (inside >= 0) else value - low
+            inside = bound.side * (bound.limit(self.factor) - value)
+            half = high - value if (bound.side > 0) == (inside >= 0) else value - low
             found.append(inside / half if half > 0 else math.copysign(math.inf, inside))
         return min(found)
 
@@ -129,9 +126,11 @@ class Criterion:
 
         As pairs they are in order: an end that is excluded lies just inside of its number, which has a 0.
         """
-        ends = [(one.side, one.limit(self.factor), one.strict) for one in self.bounds if one.quantity == name]
-        lower = [(limit, int(strict)) for side, limit, strict in ends if side == "above"]
-        upper = [(limit, -int(strict)) for side, limit, strict in ends if side == "below"]
+        own = [bound for bound in self.bounds if bound.quantity == name]
+        lower, upper = (
+            [(one.limit(self.factor), -side * one.strict) for one in own if one.side == side]
+            for side in (-1, 1)
+        )
         return max(lower, default=(-math.inf, 0)), min(upper, default=(math.inf, 0))
 
     def __str__(self) -> str:
@@ -163,20 +162,18 @@ def _bounds(text: str, condition: str) -> Iterator[Bound]:
         tolerance = _number(text, found[3]) if found[3] else 0.0
         if found[3] and tolerance == 0:
             raise CriterionError(f"criterion {text!r}: {condition!r} must have a tolerance above 0")
-        yield Bound(name, "above", False, centre, tolerance)
-        yield Bound(name, "below", False, centre, tolerance)
-    elif found := _INSIDE.fullmatch(condition):
-        yield _bound(text, found[1], ">=", found[2])
-        yield _bound(text, found[1], "<=", found[3])
-    elif found := _ONE.fullmatch(condition):
-        yield _bound(text, *found.groups())
-    elif (found := _CHAIN.fullmatch(condition)) and (found[4] or found[2])[0] == found[2][0]:
-        yield _bound(text, found[3], _MIRRORED[found[2]], found[1])
-        if found[4]:
-            yield _bound(text, found[3], found[4], found[5])
-    else:
+        yield from (Bound(name, side, False, centre, tolerance) for side in (-1, 1))
+        return
+    inside = _INSIDE.fullmatch(condition)
+    found = _CHAIN.fullmatch(inside.expand(r"\2 <= \1 <= \3") if inside else condition)
+    # One of the two relations, or both in one direction.
+    if found is None or len({relation[0] for relation in found.group(2, 4) if relation}) != 1:
         like = "'x < 0.3', 'x = 1 +- 0.1~', 'x in [5, 10]', '0.8 <= x < 1.2' or 'x >= 1 - 0.05~'"
         raise CriterionError(f"criterion {text!r}: {condition!r} must be like {like}, joined by 'and'")
+    if found[2]:
+        yield _bound(text, found[3], _MIRRORED[found[2]], found[1])
+    if found[4]:
+        yield _bound(text, *found.group(3, 4, 5))
 
 
 def _bound(text: str, name: str, relation: str, limit: str) -> Bound:
@@ -187,8 +184,8 @@ def _bound(text: str, name: str, relation: str, limit: str) -> Bound:
         tolerance = _number(text, limit.replace("~", ""))
     else:
         centre = _number(text, limit)
-    side: Literal["below", "above"] = "below" if relation[0] == "<" else "above"
-    outward = tolerance if side == "below" else -tolerance
+    side = 1 if relation[0] == "<" else -1
+    outward = side * tolerance
     if outward < 0 or ("~" in limit and tolerance == 0):
         why = f"the tolerance of {limit.strip()!r} must loosen the criterion as it grows"
         raise CriterionError(f"criterion {text!r}: {why}")

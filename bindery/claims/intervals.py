@@ -18,13 +18,7 @@ if TYPE_CHECKING:
 __all__ = ["Estimate", "by_seed", "counts", "exact", "interval", "slope", "tenths"]
 
 
-class _Triple(NamedTuple):
-    value: float
-    low: float
-    high: float
-
-
-class Estimate(_Triple):
+class Estimate(NamedTuple("_Triple", [("value", float), ("low", float), ("high", float)])):
     """A value and the two ends of its interval, ``(value, low, high)``, with what stands behind it in ``n``.
 
     >>> estimate = by_seed([1.0, 1.1, 0.9, 1.0])

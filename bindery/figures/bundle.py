@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bindery.figures.encoding import decode_csv, decode_npz
-from bindery.figures.payload import BUNDLE_MIME, Bundle
+from bindery.figures.encoding import BUNDLE_MIME, Bundle, decode_csv, decode_npz
 
 SVG_MIME = "image/svg+xml"
 

@@ -1,28 +1,32 @@
-"""A figure's numbers as bytes: a rounded CSV, or a compressed file of arrays.
+"""A figure's numbers as bytes, and the bundle that carries them in the page beside its picture.
 
-Both carry no date and no more digits than a reader can see, so that the same figure gives the same bytes.
+A rounded CSV, or a compressed file of arrays: both carry no date and no more digits than a reader can see, so
+that the same figure gives the same bytes.
 """
 
 import base64
 import csv
 import io
+import json
 import math
 import re
 import zipfile
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Self
 
 import numpy as np
 
+BUNDLE_MIME = "application/vnd.gsl.bundle+json"
+MAX_BYTES = 400_000
+_SLUG = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*")
 
-def _array(value: object) -> np.ndarray:
+
+def _array(name: str, value: object) -> np.ndarray:
     """Return a numpy array of ``value``, which may be a torch tensor with a gradient."""
     if hasattr(value, "detach"):
         value = value.detach().cpu()
-    return np.asarray(value)
-
-
-def _without_infinity(name: str, array: np.ndarray) -> np.ndarray:
+    array = np.asarray(value)
     if array.dtype.kind == "f" and np.isinf(array).any():
         raise ValueError(f"{name} has an infinite entry; nan says that there is no value")
     return array
@@ -48,13 +52,12 @@ def encode_csv(data: Mapping[str, Any]) -> str:
     for key, value in data.items():
         if not isinstance(key, str) or not re.fullmatch(r"[A-Za-z_][\w .()/-]*", key):
             raise ValueError(f"data has a column named {key!r}; it must be a word that starts with a letter")
-        column = _array(value)
+        column = columns[key] = _array(f"data[{key!r}]", value)
         if column.ndim != 1:
             raise ValueError(f"data[{key!r}] has shape {column.shape}; it must be 1-D (see plotting.tidy)")
         if column.dtype.kind not in "biufUO":
             must = "it must hold numbers, booleans or text"
             raise ValueError(f"data[{key!r}] has dtype {column.dtype}; {must}")
-        columns[key] = _without_infinity(f"data[{key!r}]", column)
     lengths = {key: len(column) for key, column in columns.items()}
     if len(set(lengths.values())) > 1:
         raise ValueError(f"data has columns of lengths {lengths}; they must be equal")
@@ -85,11 +88,11 @@ def encode_npz(images: Mapping[str, Any]) -> str:
     for key, value in images.items():
         if not isinstance(key, str) or not key.isidentifier():
             raise ValueError(f"images has an array named {key!r}; it must be an identifier")
-        array = _array(value)
+        array = _array(f"images[{key!r}]", value)
         if array.dtype.kind not in "biuf" or array.size == 0:
             has = f"has shape {array.shape}, dtype {array.dtype}"
             raise ValueError(f"images[{key!r}] {has}; it must hold numbers")
-        arrays[key] = np.ascontiguousarray(_quantise(_without_infinity(f"images[{key!r}]", array)))
+        arrays[key] = np.ascontiguousarray(_quantise(array))
     buffer = io.BytesIO()
     np.savez_compressed(buffer, **arrays)
     return base64.b64encode(buffer.getvalue()).decode("ascii")
@@ -112,3 +115,77 @@ def decode_csv(text: str) -> dict[str, list[str]]:
         if len(row) != len(rows[0]):
             raise ValueError(f"row {i} of the CSV has {len(row)} entries; the header has {len(rows[0])}")
     return {key: [row[j] for row in rows[1:]] for j, key in enumerate(rows[0])}
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """What a figure was drawn from, a table or arrays (base64 of an ``.npz`` file), and of which run.
+
+    ``moves`` says how far a column's numbers may be others in another arithmetic, one number for each row.
+    """
+
+    name: str
+    profile: str
+    seeds: tuple[int, ...]
+    columns: tuple[str, ...]
+    csv: str | None = None
+    npz: str | None = field(default=None, repr=False)
+    moves: Mapping[str, Sequence[float]] = field(default_factory=dict)
+
+    def file(self) -> tuple[str, bytes]:
+        if self.csv is not None:
+            return f"{self.name}.csv", self.csv.encode()
+        return f"{self.name}.npz", base64.b64decode(self.npz or "")
+
+    def to_json(self) -> str:
+        fields = {name: value for name, value in vars(self).items() if value is not None and value != {}}
+        return json.dumps(fields, sort_keys=True, ensure_ascii=False)
+
+    @classmethod
+    def from_json(cls, text: str) -> Self:
+        try:
+            raw = json.loads(text)
+            return cls(**{**raw, "seeds": tuple(raw["seeds"]), "columns": tuple(raw["columns"])})
+        except (json.JSONDecodeError, KeyError, TypeError) as error:
+            raise ValueError(f"not a figure bundle: {error!r}") from error
+
+
+def _checked(bundle: Bundle) -> Bundle:
+    """Refuse a name that cannot be a label and a file name, and data that are too many for a page."""
+    if not isinstance(bundle.name, str):
+        raise TypeError(f"name is {bundle.name!r}; it must be a string such as 'phase-diagram'")
+    if not _SLUG.fullmatch(bundle.name):
+        raise ValueError(f"name is {bundle.name!r}; it must be a slug such as 'phase-diagram'")
+    size = len(bundle.to_json())
+    if size > MAX_BYTES:
+        must = f"they must take at most {MAX_BYTES}: store what is drawn, not what it was computed from"
+        raise ValueError(f"the data of {bundle.name!r} take {size} bytes; {must}")
+    return bundle
+
+
+def from_columns(
+    name: str,
+    data: Mapping[str, Any],
+    *,
+    profile: str,
+    seeds: Sequence[int],
+    moves: Mapping[str, Any] | None = None,
+) -> Bundle:
+    csv = encode_csv(data)
+    rows = len(next(iter(data.values())))
+    far = {column: _moves(column, given, data, rows) for column, given in (moves or {}).items()}
+    return _checked(Bundle(name, profile, tuple(seeds), tuple(data), csv=csv, moves=far))
+
+
+def _moves(column: str, given: Any, data: Mapping[str, Any], rows: int) -> list[float]:
+    if column not in data:
+        raise ValueError(f"moves has {column!r}; it must have columns of the table, {list(data)}")
+    numbers = np.asarray(given, float)
+    if numbers.shape not in ((), (rows,)) or not (np.isfinite(numbers).all() and (numbers >= 0).all()):
+        raise ValueError(f"moves[{column!r}] must be a number that is not negative, or {rows} of them")
+    return [float(f"{number:.2g}") for number in np.broadcast_to(numbers, rows)]
+
+
+def from_images(name: str, images: Mapping[str, Any], *, profile: str, seeds: Sequence[int]) -> Bundle:
+    npz = encode_npz(images)
+    return _checked(Bundle(name, profile, tuple(seeds), tuple(images), npz=npz))

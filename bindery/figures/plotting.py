@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 
 from bindery.emit import display
 from bindery.figures import svg
-from bindery.figures.payload import BUNDLE_MIME, from_columns, from_images
+from bindery.figures.encoding import BUNDLE_MIME, from_columns, from_images
 
 __all__ = ["COLORS", "GROUND", "WIDTH", "band", "figsize", "label_lines", "show", "tidy", "use_style"]
 

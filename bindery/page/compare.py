@@ -15,8 +15,7 @@ import numpy as np
 
 from bindery.claims.statement import PARTS, keys
 from bindery.emit import CLAIM_MIME, GLUE_PREFIX
-from bindery.figures.encoding import decode_csv, decode_npz
-from bindery.figures.payload import BUNDLE_MIME, Bundle
+from bindery.figures.encoding import BUNDLE_MIME, Bundle, decode_csv, decode_npz
 from bindery.runs.rowfile import from_text
 
 # Of an output's data: a mime type, what it holds, and the name of a bound value in the output's metadata.

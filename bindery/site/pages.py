@@ -13,7 +13,7 @@ from sphinx.environment import BuildEnvironment
 from sphinx.util import logging
 
 from bindery.claims.recorded import EVIDENCE
-from bindery.figures.payload import BUNDLE_MIME
+from bindery.figures.encoding import BUNDLE_MIME
 from bindery.site.facts import chapter_number
 from bindery.site.markup import element, relative
 from bindery.site.render import FIGURES

@@ -18,7 +18,7 @@ from nbclient.exceptions import CellExecutionError
 from bindery import Page, author, emit
 from bindery.claims.intervals import by_seed, counts, exact, interval, slope
 from bindery.emit import CLAIM_MIME
-from bindery.figures.payload import BUNDLE_MIME
+from bindery.figures.encoding import BUNDLE_MIME
 from toys import CLAIM
 
 PAIR = CLAIM | {

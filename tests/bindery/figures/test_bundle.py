@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from bindery.figures import bundle
-from bindery.figures.payload import BUNDLE_MIME, Bundle, from_columns, from_images
+from bindery.figures.encoding import BUNDLE_MIME, Bundle, from_columns, from_images
 
 SVG = '<svg xmlns="http://www.w3.org/2000/svg"/>'
 TABLE = from_columns("a-line", {"x": [0, 1], "y": [0.0, 1 / 3]}, profile="quick", seeds=[3])

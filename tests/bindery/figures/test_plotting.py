@@ -17,7 +17,7 @@ from nbclient import NotebookClient
 from scipy.optimize import isotonic_regression
 
 from bindery.figures import bundle, plotting, svg
-from bindery.figures.payload import BUNDLE_MIME, Bundle
+from bindery.figures.encoding import BUNDLE_MIME, Bundle
 
 
 @pytest.fixture(autouse=True)

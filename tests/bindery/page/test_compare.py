@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from bindery.emit import CLAIM_MIME
-from bindery.figures.payload import BUNDLE_MIME, from_columns, from_images
+from bindery.figures.encoding import BUNDLE_MIME, from_columns, from_images
 from bindery.page.compare import CLAIM_LINE, differences, figure_differences, picture_differences
 
 DATA = {"m": [10, 20], "error": [1.0, 2e-9], "method": ["omp", "lasso"], "gap": [np.nan, 3.0]}

@@ -22,7 +22,7 @@ svg = head + '<svg width="1.5">\\n<path d="M 0.5"/>\\n</svg>\\n'
 publish_display_data({"image/svg+xml": svg, "text/plain": "Figure of 2 axes"})
 """,
     """
-from bindery.figures.payload import BUNDLE_MIME, from_columns, from_images
+from bindery.figures.encoding import BUNDLE_MIME, from_columns, from_images
 table = from_columns("noise", {"m": [10, 20], "error": [0.5, 0.75]}, profile=profile, seeds=[seed])
 publish_display_data({BUNDLE_MIME: table.to_json()})
 """,

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from bindery.emit import CLAIM_MIME, GLUE_PREFIX
-from bindery.figures.payload import BUNDLE_MIME, from_columns, from_images
+from bindery.figures.encoding import BUNDLE_MIME, from_columns, from_images
 from bindery.page.dependencies import paper_dependencies
 from bindery.page.sources import sha256
 from bindery.runs import results, stored

@@ -12,7 +12,7 @@ import yaml
 from bs4 import BeautifulSoup
 
 from bindery.emit import CLAIM_MIME
-from bindery.figures.payload import BUNDLE_MIME
+from bindery.figures.encoding import BUNDLE_MIME
 from bindery.site.render import OUTPUT, render
 from bindery.site.serve import served
 
