@@ -21,7 +21,7 @@ _MOST_SUBSETS = 1_000_000
 
 
 class LowWidthSparseReLU(nn.Module):
-    r"""A ReLU network with k + 1 inputs and 12n units, whose range is the set of all k-sparse vectors.
+    r"""A ReLU network with k + 1 inputs and 6n units, whose range is the set of all k-sparse vectors.
 
     .. math:: G(z)_i = F_{2i-1}(z) - F_{2i}(z), \qquad
               F_j(z) = |b_j + a_j| + |b_j - a_j| - 2|a_j| = 2\,[\,|b_j| - |a_j|\,]_+,
@@ -116,10 +116,13 @@ class LowWidthSparseReLU(nn.Module):
         return other
 
     def as_sequential(self) -> nn.Sequential:
-        r"""The same as a plain network: one hidden layer of 12n ReLUs, no bias.
+        r"""The same as a plain network: one hidden layer of 6n ReLUs, no bias.
 
-        The units of a gadget are :math:`\pm(b+a)`, :math:`\pm(b-a)` and :math:`\pm a`, which count for 1, 1,
-        1, 1, -2, -2. Outside of its wedge their sum is zero to rounding only, some eps of the input's norm.
+        .. math:: F = 2\,\big([a+b]_+ + [a-b]_+ - 2[a]_+\big)
+
+        Three units a gadget, and not one for each sign of the three magnitudes: with :math:`|u| = 2[u]_+ - u`
+        the linear parts cancel. Outside of its wedge the sum is zero to rounding only, some eps of the
+        input's norm.
 
         Raises:
             ValueError: The network would have more than 1e8 weights.
@@ -128,9 +131,9 @@ class LowWidthSparseReLU(nn.Module):
 
         >>> network = LowWidthSparseReLU(6, 2, generator=torch.Generator().manual_seed(0)).as_sequential()
         >>> [tuple(layer.weight.shape) for layer in (network[0], network[2])]
-        [(72, 3), (6, 72)]
+        [(36, 3), (6, 36)]
         """
-        if (weights := 12 * self.n * (self.latent_dim + self.n)) > _MOST_WEIGHTS:
+        if (weights := 6 * self.n * (self.latent_dim + self.n)) > _MOST_WEIGHTS:
             must = f"it must have at most {_MOST_WEIGHTS}: call the generator itself, which makes no matrix"
             raise ValueError(f"n is {self.n}: the dense network would have {weights} weights; {must}.")
         return dense_network(self.v, self.tan_alpha * self.v_prime)

@@ -9,16 +9,17 @@ from torch import Tensor, nn
 
 __all__ = ["dense_network"]
 
-# Of a gadget, on (a, b): its six ReLUs, and what each counts for.
-_UNITS = ((1, 1), (-1, -1), (-1, 1), (1, -1), (1, 0), (-1, 0))
-_COUNTS = (1.0, 1.0, 1.0, 1.0, -2.0, -2.0)
+# Of a gadget, on (a, b): its three ReLUs, and what each counts for. The paper's six magnitudes halve, because
+# |u| = 2 [u]_+ - u and the linear parts of |a + b| + |a - b| - 2 |a| cancel.
+_UNITS = ((1, 1), (1, -1), (1, 0))
+_COUNTS = (2.0, 2.0, -4.0)
 
 
 def dense_network(across: Tensor, along: Tensor) -> nn.Sequential:
-    """The network of gadgets ``2 [|<z, along>| - |<z, across>|]_+``, both ``(2n, k + 1)``: 12n units."""
+    """The network of gadgets ``2 [|<z, along>| - |<z, across>|]_+``, both ``(2n, k + 1)``: 6n units."""
     planes = torch.stack([across, along], dim=1)
     counts = across.new_tensor(_COUNTS)
-    # An entry has twelve units: six of the gadget that makes it positive, then six of the other.
+    # An entry has six units: three of the gadget that makes it positive, then three of the other.
     read = torch.block_diag(*torch.cat([counts, -counts]).expand(len(across) // 2, 1, -1))
     return nn.Sequential(
         _linear((across.new_tensor(_UNITS) @ planes).flatten(0, 1)), nn.ReLU(), _linear(read)

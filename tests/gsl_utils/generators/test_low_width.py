@@ -129,8 +129,8 @@ def test_the_dense_network_is_the_same_to_rounding(n, k, tan_alpha):
     G = network(n, k, tan_alpha=tan_alpha)
     dense = G.as_sequential()
     assert [type(layer) for layer in dense] == [torch.nn.Linear, torch.nn.ReLU, torch.nn.Linear]
-    assert dense[0].weight.shape == (12 * n, k + 1)
-    assert dense[2].weight.shape == (n, 12 * n)
+    assert dense[0].weight.shape == (6 * n, k + 1)
+    assert dense[2].weight.shape == (n, 6 * n)
     assert dense[0].bias is None
     assert dense[2].bias is None
     z = normal(7, 3, k + 1, seed=1)
@@ -139,8 +139,8 @@ def test_the_dense_network_is_the_same_to_rounding(n, k, tan_alpha):
 
 
 def test_the_dense_network_is_refused_where_it_is_too_large():
-    with pytest.raises(ValueError, match="n is 4000: the dense network would have 192144000 weights"):
-        network(4000, 2).as_sequential()
+    with pytest.raises(ValueError, match="n is 4100: the dense network would have 100933800 weights"):
+        network(4100, 2).as_sequential()
 
 
 def test_another_angle_keeps_the_vectors_and_leaves_the_network_alone():
