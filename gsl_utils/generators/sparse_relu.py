@@ -33,7 +33,7 @@ class SparseReLU(nn.Module):
     times :math:`\alpha = \pi/(n+1)` and the opposite one, :math:`h = \alpha/2`, and the wedges are one-sided:
     this is the paper's gadget, once it is multiplied by the factor :math:`2\cos(\alpha/2)` that is missing
     in print. With one hidden layer it has two even double wedges of :math:`h = \pi/4n`, the paper's unit of
-    section 4.2 over :math:`2\tan h`.
+    section 4.2 over :math:`2\tan h`, of three ReLUs each.
 
     It is evaluated by its sectors, in O(n + k) a signal: the layers are needed only to show that it is a
     network. The sector is that of the angle in float64, and the value is then the sector's own formula, so
@@ -44,12 +44,13 @@ class SparseReLU(nn.Module):
     Args:
         n: The length of a signal.
         k: How many non-zeros it may have, from 1 to ``n``.
-        layers: 2 hidden layers with 6nk units in all, as in the paper, or 1 with 12nk.
+        layers: 2 hidden layers, with 4nk and 2nk units, as in the paper; or 1, with 6nk.
         dtype: Of z and x.
         device: Of z and x.
 
     Attributes:
         latent_dim: 2k.
+        widths: The widths of the network's layers, from 2k to n, written out.
         lipschitz: The Lipschitz constant in the l2 norm, exactly: :math:`\sqrt k/\sin h`. Where G is
             differentiable the row of coordinate i in its Jacobian is made of the gradients, of norm
             :math:`1/\sin h`, of those blocks that are in its sectors. Rows have no block in common, so that
@@ -86,6 +87,8 @@ class SparseReLU(nn.Module):
         self.k = checks.integer("k", k, 1, self.n, "the length of a signal")
         self.layers = checks.integer("layers", layers, 1, 2)
         self.latent_dim = 2 * self.k
+        hidden = (6 * self.n * self.k,) if self.layers == 1 else (4 * self.n * self.k, 2 * self.n * self.k)
+        self.widths = (self.latent_dim, *hidden, self.n)
         self.half_angle = math.pi / (4 * self.n) if self.layers == 1 else math.pi / (2 * self.n + 2)
         self.lipschitz = math.sqrt(self.k) / math.sin(self.half_angle)
         kind = checks.floating_dtype("dtype", dtype)
@@ -137,15 +140,13 @@ class SparseReLU(nn.Module):
         Raises:
             ValueError: It would have more than 1e8 weights.
         """
-        n, k = self.n, self.k
-        widths = [2 * k, 12 * n * k, n] if self.layers == 1 else [2 * k, 4 * n * k, 2 * n * k, n]
-        weights = sum(before * after for before, after in pairwise(widths))
+        weights = sum(before * after for before, after in pairwise(self.widths))
         if weights > _MOST_WEIGHTS:
             raise ValueError(
-                f"n is {n} and k is {k}; written out, the network has {weights:.3g} weights, and it must "
-                f"have at most {_MOST_WEIGHTS:.0e}."
+                f"n is {self.n} and k is {self.k}; written out, the network has {weights:.3g} weights, and "
+                f"it must have at most {_MOST_WEIGHTS:.0e}."
             )
-        return _dense(self._one_layer() if self.layers == 1 else self._two_layers(), k, self.like)
+        return _dense(self._one_layer() if self.layers == 1 else self._two_layers(), self.k, self.like)
 
     def _blocks(self, z: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """The coordinate of each block, -1 in the sectors that belong to none, its sign, and its value."""
@@ -174,13 +175,12 @@ class SparseReLU(nn.Module):
         return coordinate + 1 + (self.n + 1) * negative
 
     def _one_layer(self) -> list[Tensor]:
-        """The matrices of one block: 12n units, and what they put at each coordinate."""
+        """The matrices of one block: 6n units, and what they put at each coordinate."""
         angle = self._middle(torch.arange(2 * self.n))
         across = torch.stack([angle.cos(), -angle.sin()], dim=-1)
         along = torch.stack([angle.sin(), angle.cos()], dim=-1) * math.tan(self.half_angle)
-        magnitudes = torch.stack([along + across, along - across, across], dim=1)
-        units = torch.stack([magnitudes, -magnitudes], dim=1).reshape(-1, 2)
-        read = torch.tensor([1.0, 1.0, -2.0] * 2, dtype=torch.float64) / (2 * math.tan(self.half_angle))
+        units = torch.stack([across + along, across, across - along], dim=1).reshape(-1, 2)
+        read = torch.tensor([1.0, -2.0, 1.0], dtype=torch.float64) / math.tan(self.half_angle)
         signed = torch.cat([read, -read])
         return [units, torch.block_diag(*[signed.unsqueeze(0)] * self.n)]
 

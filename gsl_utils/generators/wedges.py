@@ -73,10 +73,11 @@ def double_wedge(x: Tensor, centre: float, half_angle: float) -> Tensor:
     With a the component of x across the line, and b that along it times :math:`\tan h`,
 
     .. math:: f(x) = \Big[|\text{along}| - \frac{|\text{across}|}{\tan h}\Big]_+
-              = \frac{|b + a| + |b - a| - 2|a|}{2\tan h},
+              = \frac{[a + b]_+ - 2[a]_+ + [a - b]_+}{\tan h}:
 
-    where each magnitude is two ReLUs, :math:`|s| = [s]_+ + [-s]_+`: six units without bias in ONE hidden
-    layer. It is even, so that nothing keeps it from being silent elsewhere, as it would a one-sided wedge.
+    three ReLUs without bias in ONE hidden layer. (Where :math:`|a| > |b|` they cancel; elsewhere one of the
+    outer two is silent.) It is even, so that nothing keeps it from being silent elsewhere, as it would a
+    one-sided wedge.
     The value is t at radius t on the line.
 
     Args:
@@ -91,7 +92,8 @@ def double_wedge(x: Tensor, centre: float, half_angle: float) -> Tensor:
         TypeError: ``x`` is no dense tensor of floats, or an angle is no number.
         ValueError: ``x`` is not ``(..., 2)`` or not finite, or ``half_angle`` is out of range.
 
-    Source: this book; the corrected unit of Kamath, Karmalkar and Price (2020), section 4.2, in the plane.
+    Source: this book; half of the corrected unit of Kamath, Karmalkar and Price (2020), section 4.2, in the
+    plane.
     Taught in chapter 2.
 
     >>> double_wedge(torch.tensor([[0.0, 2.0], [0.0, -2.0], [2.0, 0.0]]), 0.0, 0.5)

@@ -101,7 +101,8 @@ def test_it_is_the_network_written_out(n, k, layers):
     assert len(linear) == layers + 1
     assert network[0].in_features == 2 * k
     units = [layer.out_features for layer in linear[:-1]]
-    assert units == ([12 * n * k] if layers == 1 else [4 * n * k, 2 * n * k])
+    assert units == ([6 * n * k] if layers == 1 else [4 * n * k, 2 * n * k])
+    assert G.widths == (2 * k, *units, n)
     # Away from kinks the derivatives are the network's, too.
     z = z[:50]
     ours, theirs = (torch.func.vmap(torch.func.jacrev(f))(z) for f in (G, network))
