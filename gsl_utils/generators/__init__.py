@@ -1,5 +1,6 @@
 """The generators of the book: modules from latents ``z (..., latent_dim)`` to signals ``x (..., n)``."""
 
+from gsl_utils.generators.codeword_path import CodewordPath
 from gsl_utils.generators.elementwise import Exponential, Sigmoid
 from gsl_utils.generators.low_width import LowWidthSparseReLU
 from gsl_utils.generators.realnvp import RealNVP
@@ -10,6 +11,7 @@ from gsl_utils.generators.vae import VAE
 
 __all__ = [
     "VAE",
+    "CodewordPath",
     "Exponential",
     "LowWidthSparseReLU",
     "RealNVP",

@@ -1,0 +1,162 @@
+"""Recovery over the range of a codeword path: the nearest point of its set, and of its whole image."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from gsl_utils.common import checks
+from gsl_utils.generators.codeword_path import CodewordPath
+
+__all__ = ["nearest_image", "nearest_index", "nearest_word"]
+
+# Numbers of a table that is made at once.
+_TABLE = 1 << 22
+
+
+def nearest_word(G: CodewordPath, A: Tensor, y: Tensor) -> Tensor:
+    r"""The point of the separated set that explains the measurements best, by trying all of them.
+
+    .. math:: \hat x = \operatorname*{arg\,min}_{x \in G(X)} \|y - A x\|_2
+
+    Args:
+        G: The generator, with at most 1e5 points in its set.
+        A: The matrix ``(m, n)``, or one per signal ``(..., m, n)``.
+        y: The measurements ``(..., m)``, of A's and G's dtype and device.
+
+    Returns:
+        The points ``(..., n)``.
+
+    Raises:
+        TypeError: An argument has the wrong type, or dtypes or devices differ.
+        ValueError: Shapes do not fit, entries are not finite, or the set has more than 1e5 points.
+
+    Taught in chapter 3.
+
+    >>> G = CodewordPath(2, 8, 4.0, 1.0)
+    >>> x = G.codewords
+    >>> torch.equal(nearest_word(G, torch.eye(8, dtype=torch.float64), x + 0.1), x)
+    True
+    """
+    matrices, rows, batch = _flat(G, A, y)
+    points = G.codewords
+    return points[_closest(points, matrices, rows, 1)[..., 0]].reshape(*batch, G.n)
+
+
+def nearest_image(G: CodewordPath, A: Tensor, y: Tensor, *, starts: int = 4, sweeps: int = 20) -> Tensor:
+    r"""The point of the whole image that explains the measurements best, found by a search by blocks.
+
+    .. math:: \hat x = G(\hat z), \qquad \hat z \approx \operatorname*{arg\,min}_z \|y - A G(z)\|_2
+
+    While the other blocks stand still, the best place of one block on its path is found exactly: the nearest
+    point of each of its M - 1 segments is in closed form. Blocks take turns until none moves. That is a
+    descent from the points of the set that fit best, so that the answer fits no worse than
+    ``nearest_word``; with k = 1 it is the best of the image.
+
+    Args:
+        G: The generator, with at most 1e5 points in its set.
+        A: The matrix ``(m, n)``, or one per signal ``(..., m, n)``.
+        y: The measurements ``(..., m)``, of A's and G's dtype and device.
+        starts: From how many points of the set the descent begins; the best end is kept.
+        sweeps: The most turns of each block.
+
+    Returns:
+        The points of the image ``(..., n)``.
+
+    Raises:
+        TypeError: An argument has the wrong type, or dtypes or devices differ.
+        ValueError: Shapes do not fit, entries are not finite, an option is out of range, or the set has more
+            than 1e5 points.
+
+    Taught in chapter 3.
+
+    >>> G = CodewordPath(2, 8, 4.0, 1.0)
+    >>> x = G(torch.tensor([[0.25, 0.4]], dtype=torch.float64))
+    >>> torch.allclose(nearest_image(G, torch.eye(8, dtype=torch.float64), x), x)
+    True
+    """
+    starts, sweeps = checks.integer("starts", starts, 1), checks.integer("sweeps", sweeps, 1)
+    matrices, rows, batch = _flat(G, A, y)
+    points = G.codewords
+    starts = min(starts, len(points))
+    first = _closest(points, matrices, rows, starts)
+    found = [
+        _descend(G, matrix, row, points[index], sweeps)
+        for matrix, row, index in _parts(matrices, rows, first, starts * G.n * G.alphabet)
+    ]
+    return torch.cat(found).reshape(*batch, G.n)
+
+
+def nearest_index(points: Tensor, x: Tensor, p: int) -> Tensor:
+    """The index ``(B,)`` of the row of ``points (N, n)`` that is nearest to each ``x (B, n)`` in l_p."""
+    step = max(1, _TABLE // len(points))
+    return torch.cat([torch.cdist(part, points, p=float(p)).argmin(-1) for part in x.split(step)])
+
+
+def _flat(G: CodewordPath, A: object, y: object) -> tuple[Tensor, Tensor, torch.Size]:
+    """Matrices ``(1 or B, m, n)``, measurements ``(B, m)`` and the shape of the batch."""
+    if not isinstance(G, CodewordPath):
+        raise TypeError(f"G is a {type(G).__name__}; it must be a CodewordPath.")
+    matrices, rows, batch = checks.linear_system("A", A, "y", y, "rows")
+    checks.same_kind(y=rows, G=G.words)
+    if matrices.shape[-1] != G.n:
+        raise ValueError(f"A has shape {tuple(matrices.shape)}; its last dimension must be n = {G.n}, G's.")
+    rows = rows.expand(*batch, rows.shape[-1]).reshape(-1, rows.shape[-1])
+    if matrices.ndim > 2:
+        matrices = matrices.expand(*batch, *matrices.shape[-2:])
+    return matrices.reshape(-1, *matrices.shape[-2:]), rows, batch
+
+
+def _parts(
+    matrices: Tensor, rows: Tensor, index: Tensor, numbers: int
+) -> list[tuple[Tensor, Tensor, Tensor]]:
+    """The batch in parts whose tables, of so many numbers a signal, are not too large."""
+    step = max(1, _TABLE // numbers)
+    whole = matrices.expand(len(rows), -1, -1)
+    shared = len(matrices) == 1
+    return [
+        (matrices if shared else whole[i : i + step], rows[i : i + step], index[i : i + step])
+        for i in range(0, len(rows), step)
+    ]
+
+
+def _closest(points: Tensor, matrices: Tensor, rows: Tensor, count: int) -> Tensor:
+    """The indices ``(B, count)`` of the points whose measurements are nearest, the best first."""
+    m = rows.shape[-1]
+    found = []
+    for matrix, row, _ in _parts(matrices, rows, rows, len(points) * (1 if len(matrices) == 1 else m)):
+        seen = points @ matrix.mT
+        # The same for all points of a signal: the square of the measurements themselves.
+        cost = seen.square().sum(-1) - 2 * (seen @ row.unsqueeze(-1)).squeeze(-1)
+        found.append(cost.topk(count, dim=-1, largest=False).indices)
+    return torch.cat(found)
+
+
+def _descend(G: CodewordPath, A: Tensor, y: Tensor, x: Tensor, sweeps: int) -> Tensor:
+    """From each start ``x (B, starts, n)`` to where no block can do better; the best end ``(B, n)``."""
+    blocks = A.unflatten(-1, (G.k, -1))
+    # What each word and each segment of the path looks like in each block: (B, k, m, M).
+    seen = (blocks.transpose(-3, -2) @ G.words.mT).expand(len(y), -1, -1, -1)
+    begin, along = seen[..., :-1], seen.diff(dim=-1)
+    length = along.square().sum(-2).clamp(min=torch.finfo(y.dtype).tiny)
+    cross, square = (begin * along).sum(-2), begin.square().sum(-2)
+    x = x.unflatten(-1, (G.k, -1)).clone()
+    parts = torch.einsum("bmkn,bskn->bskm", blocks.expand(len(y), -1, -1, -1), x)
+    left = y.unsqueeze(1) - parts.sum(-2)
+    cost = left.square().sum(-1)
+    for _ in range(sweeps):
+        for c in range(G.k):
+            left = left + parts[:, :, c]
+            toward, away = left @ along[:, c], left @ begin[:, c]
+            share = ((toward - cross[:, None, c]) / length[:, None, c]).clamp(0, 1)
+            gain = square[:, None, c] - 2 * away - 2 * share * (toward - cross[:, None, c])
+            segment = (gain + share.square() * length[:, None, c]).argmin(-1)
+            share = share.gather(-1, segment.unsqueeze(-1))
+            x[:, :, c] = torch.lerp(G.words[segment], G.words[segment + 1], share)
+            parts[:, :, c] = (blocks[:, None, :, c] @ x[:, :, c].unsqueeze(-1)).squeeze(-1)
+            left = left - parts[:, :, c]
+        before, cost = cost, left.square().sum(-1)
+        if not bool((cost < before).any()):
+            break
+    best = cost.argmin(-1).view(-1, 1, 1, 1)
+    return x.take_along_dim(best, 1).flatten(1)
