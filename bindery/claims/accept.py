@@ -27,12 +27,12 @@ def accept(root: Path, claim_id: str, reason: str) -> str:
         reason = one_line("reason", reason).strip()
     except ValueError as error:
         raise BookError(f"{error}: say why the verdict of {claim_id} is right") from None
-    verdict, old = collect(root).entry(claim_id).deciding, claim.accepted.verdict
+    verdict, old = collect(root).entry(claim_id).deciding, claim.accepted["verdict"]
     said = f"the verdict of {claim_id} is {verdict.word!r}"
     if verdict.word == "void":
         raise BookError(f"the verdict of {claim_id} is void and cannot be accepted: {verdict.reasons[0]}")
     if verdict.word == old:
-        raise BookError(f"{said}, as accepted already: {claim.accepted.reason}")
+        raise BookError(f"{said}, as accepted already: {claim.accepted['reason']}")
     file, changelog = root / claim.file, root / "CHANGELOG.md"
     news = f"- `{claim_id}`: {old} → {verdict.word} ({verdict.profile or 'no'} profile). {reason}"
     line = textwrap.fill(news, 118, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False)

@@ -100,7 +100,8 @@ class Criterion:
         """
         found = []
         for bound in (bound for bound in self.bounds if bound.quantity == name):
-            inside = bound.side * (bound.limit(self.factor) - value)
+            # Adding zero turns -0, whose infinity would be the wrong one, into 0.
+            inside = bound.side * (bound.limit(self.factor) - value) + 0.0
             half = high - value if (bound.side > 0) == (inside >= 0) else value - low
             found.append(inside / half if half > 0 else math.copysign(math.inf, inside))
         return min(found)
@@ -193,7 +194,6 @@ def _bound(text: str, name: str, relation: str, limit: str) -> Bound:
 
 
 def _number(text: str, said: str) -> float:
-    """Return the number that a decimal or a quotient says."""
     top, _, bottom = said.replace(" ", "").partition("/")
     if bottom and float(bottom) == 0:
         raise CriterionError(f"criterion {text!r}: {said.strip()!r} must have a divisor other than 0")

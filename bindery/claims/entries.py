@@ -95,11 +95,11 @@ def to_json(ledger: Ledger) -> str:
         "counts_by_standing": ledger.groups(),
         "errata": [_without(erratum, "file", "line") for erratum in ledger.errata],
     }
-    return json.dumps(data, indent=1, sort_keys=True, ensure_ascii=False, default=_plain) + "\n"
 
+    def plain(held: Any) -> Any:
+        return held.text if isinstance(held, Criterion) else vars(held)
 
-def _plain(held: Any) -> Any:
-    return held.text if isinstance(held, Criterion) else vars(held)
+    return json.dumps(data, indent=1, sort_keys=True, ensure_ascii=False, default=plain) + "\n"
 
 
 def _without(record: object, *names: str) -> dict[str, Any]:
@@ -166,10 +166,9 @@ def report(entry: Entry) -> str:
         rows.append(("", "changed after a look: see its history"))
     if entry.stale:
         rows.append(("", "the stored paper result is stale: its code or data have changed since"))
-    rows.append(("accepted", f"{claim.accepted.verdict}: {claim.accepted.reason}"))
-    indent = " " * 14
+    rows.append(("accepted", f"{claim.accepted['verdict']}: {claim.accepted['reason']}"))
     return "\n".join(
-        textwrap.fill(text, 100, initial_indent=f"{name:<13} ", subsequent_indent=indent)
+        textwrap.fill(text, 100, initial_indent=f"{name:<13} ", subsequent_indent=" " * 14)
         for name, text in rows
     )
 

@@ -1,7 +1,6 @@
 """The past of the records, as git has it: their history is append-only, and a criterion has a commit."""
 
 import re
-import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +9,7 @@ from typing import Any
 import yaml
 
 from bindery.claims.yamlfile import Loader
-from bindery.root import git
+from bindery.root import git, git_if_there
 
 # A claim's id, and of one entry of its history the date, what changed and why.
 Entry = tuple[str, str, str, str]
@@ -20,11 +19,10 @@ _ID = re.compile(r'\\"id\\": \\"([a-z0-9-]+)\\"')
 
 def unknown(root: Path) -> str:
     """Say why the past of a book cannot be looked at; nothing where it can."""
-    try:
-        shallow = git(root, "rev-parse", "--is-shallow-repository").strip()
-    except (OSError, subprocess.CalledProcessError):
+    shallow = git_if_there(root, "rev-parse", "--is-shallow-repository")
+    if shallow is None:
         return "there is no git repository here"
-    return "this clone is shallow: fetch its whole history" if shallow == "true" else ""
+    return "this clone is shallow: fetch its whole history" if shallow.strip() == "true" else ""
 
 
 def _contents(root: Path, files: str) -> Iterator[tuple[str, str]]:

@@ -8,10 +8,10 @@ from bindery.claims import reseed
 from bindery.claims.entries import Entry, Ledger, report
 from bindery.claims.history import Commits, commits
 from bindery.claims.model import Records
-from bindery.claims.recorded import EVIDENCE, Recorded, chapter_of
+from bindery.claims.recorded import Recorded, chapter_of
 from bindery.claims.records import read
 from bindery.claims.verdicts import decide
-from bindery.root import require_root
+from bindery.root import EVIDENCE, require_root
 
 
 def collect(root: Path) -> Ledger:
@@ -40,9 +40,9 @@ def problems(root: Path) -> list[str]:
             if verdict is not None and verdict.word == "void":
                 why = "; ".join(verdict.reasons)
                 found.append(f"{place}: its verdict in the {verdict.profile} profile is void: {why}")
-        if deciding.word not in {claim.accepted.verdict, "void"}:
+        if deciding.word not in {claim.accepted["verdict"], "void"}:
             found.append(
-                f"{place}: its verdict was accepted as {claim.accepted.verdict!r} and is now "
+                f"{place}: its verdict was accepted as {claim.accepted['verdict']!r} and is now "
                 f"{deciding.word!r} ({'; '.join(deciding.reasons)}); if that is right, say why: "
                 f'python -m bindery accept {claim.id} --reason "..."'
             )

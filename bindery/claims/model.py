@@ -5,7 +5,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from bindery.claims.criterion import Criterion
-from bindery.claims.schema import MEASUREMENT
 from bindery.claims.yamlfile import Problem
 from bindery.root import BookError
 
@@ -24,14 +23,6 @@ class Control:
     # Why it could come out in one way only, where that is so.
     by_construction: str | None = None
     reason: str | None = None
-
-
-@dataclass(frozen=True)
-class Accepted:
-    """The verdict that was accepted by hand, and why."""
-
-    verdict: str
-    reason: str
 
 
 @dataclass(frozen=True)
@@ -65,7 +56,8 @@ class Claim:
     tolerance: str | None
     control: Control
     unpublished: str | None
-    accepted: Accepted
+    # The verdict that was accepted by hand, and the reason.
+    accepted: Mapping[str, str]
     testable: bool = True
     # Why it is not testable.
     reason: str | None = None
@@ -79,10 +71,6 @@ class Claim:
     def quantities(self) -> tuple[str, ...]:
         """What is measured: what the criterion compares, or all of it where nothing is compared."""
         return self.criterion.quantities if self.criterion else tuple(self.quantity)
-
-    @property
-    def measurement(self) -> bool:
-        return self.kind == MEASUREMENT
 
     @property
     def after_look(self) -> bool:

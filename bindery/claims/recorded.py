@@ -9,10 +9,8 @@ from typing import Any
 from bindery.claims.model import Records
 from bindery.claims.verdicts import Measurement
 from bindery.emit import claims_of
+from bindery.root import EVIDENCE
 from bindery.runs import stored
-
-# The evidence of a chapter stands beside its lesson, under the same name with this ending.
-EVIDENCE = "_evidence"
 
 
 @dataclass

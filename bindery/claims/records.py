@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from bindery.claims.criterion import Criterion, CriterionError, parse
-from bindery.claims.model import Accepted, Change, Claim, Control, Erratum, Records
+from bindery.claims.model import Change, Claim, Control, Erratum, Records
 from bindery.claims.schema import CLAIMS_SCHEMA, ERRATA_SCHEMA, INDEX_SCHEMA, MEASUREMENT
 from bindery.claims.yamlfile import Place, Problem, YamlFile
 
@@ -67,7 +67,7 @@ def deciding_fields(root: Path, chapter: str) -> dict[str, dict[str, Any]]:
             "control": claim.control.criterion.text if claim.control.criterion else None,
             "criterion": claim.criterion.text if claim.criterion else None,
             "has_control": claim.control.reason is None,
-            "measurement": claim.measurement,
+            "measurement": claim.kind == MEASUREMENT,
             "misprint": claim.misprint,
             "quantities": sorted(claim.quantity),
             "spared": sorted(claim.control.spared),
@@ -130,8 +130,7 @@ def _claim(file: YamlFile, place: Place, record: dict[str, Any]) -> Claim | None
         return None
     changes = tuple(Change(**change) for change in record.get("history", []))
     read = {"criterion": criterion, "control": control, "history": changes}
-    accepted = Accepted(**record["accepted"])
-    return Claim(file.name, file.line(place), **{**record, **header, **read, "accepted": accepted})
+    return Claim(file.name, file.line(place), **{**record, **header, **read})
 
 
 def _report_kind(file: YamlFile, place: Place, record: dict[str, Any], testable: bool) -> None:

@@ -34,7 +34,6 @@ def _mapping(names: str, values: _Schema) -> _Schema:
 
 
 def _record(required: _Schema, optional: _Schema | None = None) -> _Schema:
-    """Return the schema of a mapping with these fields and no others."""
     fields = required | (optional or {})
     return {"type": "object", "required": [*required], "properties": fields, "additionalProperties": False}
 

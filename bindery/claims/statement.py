@@ -82,7 +82,6 @@ def _estimate(name: str, datum: Any) -> Estimate:
 
 
 def keys(fields: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the glue keys of a recorded claim with their values."""
     found: dict[str, Any] = {}
     names = [*PARTS, *(f"control_{part}" for part in PARTS)]
     suffixes = ("", ".low", ".high", ".control", ".control-low", ".control-high")

@@ -139,7 +139,6 @@ def _estimates(claim: Claim, data: Mapping[str, Any], prefix: str) -> dict[str, 
 
 
 def _named(claim: Claim, data: Any) -> dict[str, float]:
-    """Return ``data`` as a mapping from quantities to numbers."""
     if not isinstance(data, Mapping):
         if len(claim.quantities) != 1:
             has = f"but its record in {claim.file}:{claim.line} has the quantities {list(claim.quantities)}"

@@ -3,27 +3,26 @@ import pytest
 from bindery.root import BookError, find_root, replace, require_root
 
 
-def test_root_is_found_from_inside_and_not_from_outside(toy, tmp_path):
-    assert find_root(toy.root) == toy.root
-    assert find_root(str(toy.root / "book")) == toy.root
-    assert find_root(tmp_path) is None
+def test_root_is_looked_for_from_the_working_directory_up(toy, monkeypatch, tmp_path):
+    for folder in (toy.root, toy.root / "notebooks"):
+        monkeypatch.chdir(folder)
+        assert find_root() == require_root() == toy.root
+    monkeypatch.chdir(tmp_path)
+    assert find_root() is None
 
 
-def test_root_is_looked_for_from_the_working_directory(toy, monkeypatch):
-    monkeypatch.chdir(toy.root / "notebooks")
-    assert find_root() == require_root() == toy.root
-
-
-def test_half_of_a_book_is_none(tmp_path):
+def test_half_of_a_book_is_none(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
     (tmp_path / "_toc.yml").touch()
-    assert find_root(tmp_path) is None
+    assert find_root() is None
     (tmp_path / "claims").mkdir()
-    assert find_root(tmp_path) == tmp_path
+    assert find_root() == tmp_path
 
 
-def test_outside_of_the_book_is_said_in_one_sentence(tmp_path):
+def test_outside_of_the_book_is_said_in_one_sentence(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
     with pytest.raises(BookError, match=f"{tmp_path.resolve()} is not inside the book") as caught:
-        require_root(tmp_path)
+        require_root()
     assert "\n" not in str(caught.value)
 
 

@@ -231,3 +231,10 @@ def test_any_text_parses_or_is_refused(text):
         assert "must" in str(error) or "can satisfy it" in str(error)  # noqa: PT017
     else:
         assert criterion.quantities
+
+
+def test_a_count_on_its_exact_target_has_no_end_of_margin():
+    """On both sides: a zero with a sign would put one of them infinitely far outside."""
+    assert parse("x = 0").margin("x", 0.0, 0.0, 0.0) == math.inf
+    assert parse("x = 0").margin("x", 1.0, 1.0, 1.0) == -math.inf
+    assert parse("x >= 2").margin("x", 2.0, 1.0, 4.0) == 0.0
