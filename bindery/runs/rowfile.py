@@ -6,7 +6,7 @@ import os
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, BinaryIO, Self
+from typing import Any
 
 from bindery.root import BookError
 
@@ -33,7 +33,6 @@ def to_text(value: object) -> str:
 
 
 def from_text(text: str) -> Scalar:
-    """Return the value that ``to_text`` wrote."""
     if text in ("true", "false"):
         return text == "true"
     if _INTEGER.fullmatch(text):
@@ -47,8 +46,8 @@ def from_text(text: str) -> Scalar:
 class RowFile:
     """A CSV with a header whose first columns say which point of a sweep a row belongs to.
 
-    The file is opened by ``with``; what a kill left of a last line is cut off then, and its row is not among
-    ``rows``. The header is written with the first row, since only that tells what is measured.
+    It is open until ``close`` is called; what a kill left of a last line is cut off at first, and its row is
+    not among ``rows``. The header is written with the first row, since only that tells what is measured.
     """
 
     def __init__(self, path: Path, keys: Sequence[str]) -> None:
@@ -56,22 +55,14 @@ class RowFile:
         self.keys = tuple(keys)
         self.columns: tuple[str, ...] | None = None
         self.rows: dict[tuple[str, ...], dict[str, Scalar]] = {}
-        self._file: BinaryIO | None = None
-
-    def __enter__(self) -> Self:
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        content = self.path.read_bytes() if self.path.is_file() else b""
+        path.parent.mkdir(parents=True, exist_ok=True)
+        content = path.read_bytes() if path.is_file() else b""
         whole = content[: content.rfind(b"\n") + 1]
         self._read(whole)
         if len(whole) < len(content):
-            os.truncate(self.path, len(whole))
-        self._file = self.path.open("ab")
-        return self
-
-    def __exit__(self, *_error: object) -> None:
-        if self._file is not None:
-            self._file.close()
-            self._file = None
+            os.truncate(path, len(whole))
+        self._file = path.open("ab")
+        self.close = self._file.close
 
     def _read(self, content: bytes) -> None:
         try:
@@ -95,8 +86,6 @@ class RowFile:
 
     def append(self, row: Mapping[str, Any]) -> None:
         """Write a row, so that it is on the disk when this returns."""
-        if self._file is None:
-            raise ValueError(f"{self.path} is not open; use it in a with statement")
         lines = [] if self.columns else [list(row)]
         self.columns = self.columns or tuple(row)
         if tuple(row) != self.columns:

@@ -58,7 +58,6 @@ def sweep(
     n_jobs: int = 1,
     store: Path | str | None = None,
     scheduler: str | None = None,
-    progress: bool | None = None,
 ) -> list[Row]:
     """Evaluate a function at every point of a grid with every seed, and return one row for each.
 
@@ -77,11 +76,11 @@ def sweep(
     keys = list(next(iter(points.values())))
     failures: dict[Key, Failure] = {}
     with contextlib.ExitStack() as stack:
-        stored = stack.enter_context(RowFile(Path(store), keys)) if store is not None else None
+        stored = stack.enter_context(contextlib.closing(RowFile(Path(store), keys))) if store else None
         rows = {key: row for key, row in stored.rows.items() if key in points} if stored else {}
         columns = stored.columns if stored else None
         missing = {key: point for key, point in points.items() if key not in rows}
-        bar = tqdm(total=len(points), initial=len(rows), disable=None if progress is None else not progress)
+        bar = tqdm(total=len(points), initial=len(rows), disable=None)
         stack.enter_context(contextlib.closing(bar))
         for key, outcome in _run(fn, missing, n_jobs, scheduler):
             bar.update()
@@ -89,8 +88,7 @@ def sweep(
             if isinstance(row, Failure):
                 failures[key] = row
                 continue
-            columns = tuple(row)
-            rows[key] = row
+            columns, rows[key] = tuple(row), row
             if stored is not None:
                 stored.append(row)
     ordered = [rows[key] for key in points if key in rows]
@@ -100,7 +98,6 @@ def sweep(
 
 
 def _points(grid: Grid, seeds: Sequence[int]) -> dict[Key, dict[str, Any]]:
-    """Return every point with its seed."""
     if isinstance(grid, Mapping):
         columns = [_listed(f"grid's {name}", values, f"[{values!r}]") for name, values in grid.items()]
         settings = [dict(zip(grid, values, strict=True)) for values in itertools.product(*columns)]
@@ -158,7 +155,6 @@ def _attempt(key: Key, fn: Function, point: Mapping[str, Any]) -> tuple[Key, Map
 def _run(
     fn: Function, points: Mapping[Key, Mapping[str, Any]], n_jobs: int, scheduler: str | None
 ) -> Iterator[tuple[Key, Mapping[str, Any] | Failure]]:
-    """Yield the outcome of each point as soon as it is there."""
     if not points:
         return
     tasks = (joblib.delayed(_attempt)(key, fn, point) for key, point in points.items())
@@ -189,7 +185,6 @@ def _workers(n_jobs: int, scheduler: str | None) -> Iterator[None]:
 def _judge(
     point: Mapping[str, Any], outcome: Mapping[str, Any] | Failure, columns: tuple[str, ...] | None
 ) -> Row | Failure:
-    """Return the row of an outcome, or say why it is none."""
     if isinstance(outcome, Failure):
         return outcome
     bad = [name for name in outcome if name in point or not isinstance(name, str) or not name.isidentifier()]

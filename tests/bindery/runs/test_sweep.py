@@ -103,10 +103,11 @@ def test_a_grid_that_grew_is_filled_up(tmp_path):
     assert sorted(calls) == sorted({(m, s) for m in (0, 1, 2) for s in (1, 0)})
 
 
-def test_a_grid_that_shrank_gives_its_own_rows(tmp_path, capsys):
+def test_a_grid_that_shrank_gives_its_own_rows(tmp_path, capsys, monkeypatch):
     store = tmp_path / "rows.csv"
     sweep(lambda m, **_: {"y": m}, {"m": [1, 2, 3]}, [0], store=store)
-    assert sweep(refuse, {"m": [2]}, [0], store=store, progress=True) == [{"m": 2, "seed": 0, "y": 2}]
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    assert sweep(refuse, {"m": [2]}, [0], store=store) == [{"m": 2, "seed": 0, "y": 2}]
     assert "1/1" in capsys.readouterr().err
 
 
@@ -290,8 +291,10 @@ def test_bad_input_is_refused(grid, seeds, options, error, message):
 # Progress
 
 
-def test_a_bar_is_shown_on_request_and_not_off_a_terminal(capsys):
-    sweep(lambda **_: {"y": 1}, {"m": [1, 2]}, [0], progress=True)
+def test_a_bar_is_shown_on_a_terminal_and_nowhere_else(capsys, monkeypatch):
+    with monkeypatch.context() as patch:
+        patch.setattr(sys.stderr, "isatty", lambda: True)
+        sweep(lambda **_: {"y": 1}, {"m": [1, 2]}, [0])
     assert "2/2" in capsys.readouterr().err
     sweep(lambda **_: {"y": 1}, {"m": [1, 2]}, [0])
     assert capsys.readouterr().err == ""
