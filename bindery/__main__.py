@@ -13,7 +13,7 @@ from bindery.root import BookError
 COMMANDS: dict[str, tuple[str, str]] = {
     "execute": ("bindery.page.execute", "execute the notebooks whose pages are stale"),
     "arithmetic": ("bindery.page.arithmetic", "say whether this machine computes as the pages were made"),
-    "status": ("bindery.page.freshness", "say of each page whether it is fresh, and if not, what changed"),
+    "status": ("bindery.page.dependencies", "say of each page whether it is fresh, and if not, what changed"),
     "check": ("bindery.lint.check", "lint, types, stale pages, the ledger and the environment files"),
     "render": ("bindery.site.render", "render the pages to the site"),
     "serve": ("bindery.site.serve", "serve the rendered site on this machine"),

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from bindery.claims.schema import PROFILES
 from bindery.claims.statement import Datum, statement
-from bindery.emit import CLAIM_MIME, Registry, display, glue, glue_text, whole
+from bindery.emit import CLAIM_MIME, Registry, display, glue, glue_text
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -53,7 +53,11 @@ class Page:
 
         if profile not in PROFILES:
             raise ValueError(f"profile was {profile!r}; it must be 'quick' or 'paper'")
-        self.profile, self.seed = profile, whole("seed", seed, least=0)
+        if isinstance(seed, bool) or not hasattr(seed, "__index__"):
+            raise TypeError(f"seed was {seed!r}; it must be a whole number")
+        if seed < 0:
+            raise ValueError(f"seed was {seed}; it must be at least 0")
+        self.profile, self.seed = profile, int(seed)
         self._registry = Registry()
         use_style()
         torch.set_default_dtype(torch.float64)
@@ -178,8 +182,9 @@ class Page:
         """
         from bindery.figures.plotting import show
 
-        of = {"profile": profile or self.profile, "seed": self.seed if seeds is None else seeds}
-        show(fig, name, table, images=images, moves=moves, **of)  # type: ignore[arg-type]
+        run = profile or self.profile
+        drawn = [self.seed] if seeds is None else seeds
+        show(fig, name, table, images=images, moves=moves, profile=run, seeds=drawn)
 
     def table(self, columns: Mapping[str, Sequence[Any]], formats: Mapping[str, str] | None = None) -> None:
         """Print columns of equal length as a table; text stands left, numbers right.

@@ -30,7 +30,9 @@ class Registry:
 
     def take(self, keys: Iterable[str]) -> None:
         """Note that ``keys`` are published, again only where a reader runs an unchanged cell again."""
-        cell, keys = _cell(), list(keys)
+        shell, keys = _shell(), list(keys)
+        # The number and the source of the cell that is running; outside of IPython there is none.
+        cell = (shell.execution_count, str((shell.user_ns.get("In") or [""])[-1])) if shell else (None, "")
         for key in keys:
             if key in self.taken:
                 run, source = self.taken[key]
@@ -54,15 +56,6 @@ def rounded(name: str, value: Any) -> float | int:
         raise ValueError(f"{name} was {number}; it must be finite")
     # Adding zero turns -0.0, which would differ from 0.0 as text, into 0.0.
     return float(f"{number:.{_DIGITS}g}") + 0.0
-
-
-def whole(name: str, value: Any, least: int) -> int:
-    """Return a whole number of at least ``least``."""
-    if isinstance(value, bool) or not isinstance(value, Integral):
-        raise TypeError(f"{name} was {value!r}; it must be a whole number")
-    if value < least:
-        raise ValueError(f"{name} was {value}; it must be at least {least}")
-    return int(value)
 
 
 def one_line(name: str, value: Any, *, empty: bool = False) -> str:
@@ -98,19 +91,15 @@ def display(data: dict[str, str], metadata: dict[str, Any] | None = None) -> boo
     return True
 
 
-def _cell() -> tuple[int | None, str]:
-    """Return the number and the source of the cell that is running; (None, "") outside of IPython."""
-    shell = _shell()
-    if shell is None:
-        return None, ""
-    history = shell.user_ns.get("In") or [""]
-    return shell.execution_count, str(history[-1])
-
-
 def _shell() -> Any:
     """Return the running IPython shell, or None; IPython is not imported only to ask."""
     ipython = sys.modules.get("IPython")
     return ipython.get_ipython() if ipython is not None else None
+
+
+def text_of(held: object) -> str:
+    """Return a MIME entry as text: a notebook on disk may hold it as a list of lines."""
+    return "".join(held) if isinstance(held, list) else str(held)
 
 
 def outputs(page: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
@@ -119,7 +108,6 @@ def outputs(page: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
 
 
 def claims_of(page: Mapping[str, Any]) -> Iterator[Any]:
-    """Yield what a page records for claims."""
     for data in (output.get("data", {}) for output in outputs(page)):
         if CLAIM_MIME in data:
             held = data[CLAIM_MIME]

@@ -66,8 +66,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     from bindery.page import notebooks
+    from bindery.page.dependencies import wanted
     from bindery.page.execute import tell, watched
-    from bindery.page.freshness import wanted
     from bindery.page.kernels import Job
     from bindery.page.sources import Sources
 

@@ -56,7 +56,6 @@ def text_table(columns: Mapping[str, Sequence[Any]], formats: Mapping[str, str] 
 
 
 def _column(heading: str, entries: Sequence[Any], form: str) -> list[str]:
-    """Return the heading and the entries of one column, all of one width."""
     words = all(isinstance(entry, str) for entry in entries)
     texts = [heading, *(entry if isinstance(entry, str) else format(entry, form) for entry in entries)]
     width = max(map(len, texts))

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from bindery.emit import text_of
 from bindery.figures.encoding import BUNDLE_MIME, Bundle, decode_csv, decode_npz
 
 SVG_MIME = "image/svg+xml"
@@ -23,13 +24,7 @@ class PageFigure:
     label: str
 
 
-def _text(value: object) -> str:
-    """Return a mime entry as text: a notebook on disk may hold it as a list of lines."""
-    return "".join(value) if isinstance(value, list) else str(value)
-
-
 def _metadata(cell: Mapping[str, Any]) -> tuple[str, str, str]:
-    """Return the caption, the alt text and the label that a cell's metadata give its figure."""
     mystnb = cell.get("metadata", {}).get("mystnb", {})
     figure, image = mystnb.get("figure") or {}, mystnb.get("image") or {}
     caption, alt, label = figure.get("caption"), image.get("alt"), figure.get("name")
@@ -48,7 +43,7 @@ def _pictures(page: Mapping[str, Any]) -> Iterator[tuple[int, Mapping[str, Any],
 def read(page: Path | Mapping[str, Any]) -> list[PageFigure]:
     notebook = json.loads(page.read_text(encoding="utf-8")) if isinstance(page, Path) else page
     return [
-        PageFigure(Bundle.from_json(_text(data[BUNDLE_MIME])), _text(data[SVG_MIME]), *_metadata(cell))
+        PageFigure(Bundle.from_json(text_of(data[BUNDLE_MIME])), text_of(data[SVG_MIME]), *_metadata(cell))
         for _, cell, shown in _pictures(notebook)
         for data in shown
         if BUNDLE_MIME in data and SVG_MIME in data
@@ -99,7 +94,7 @@ def _of_picture(
         yield f"shows {' and '.join(mimes)} without its numbers; show every figure by page.figure"
         return
     try:
-        bundle = Bundle.from_json(_text(data[BUNDLE_MIME]))
+        bundle = Bundle.from_json(text_of(data[BUNDLE_MIME]))
         columns = decode_csv(bundle.csv) if bundle.csv is not None else decode_npz(bundle.npz or "")
     except ValueError as error:
         yield f"the figure's bundle cannot be read: {error}"

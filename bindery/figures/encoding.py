@@ -33,7 +33,6 @@ def _array(name: str, value: object) -> np.ndarray:
 
 
 def _cell(value: object) -> str:
-    """Return one entry of the CSV, floats with six significant digits."""
     if isinstance(value, bool | np.bool_):
         return "true" if value else "false"
     if isinstance(value, int | np.integer):
@@ -132,6 +131,16 @@ class Bundle:
     npz: str | None = field(default=None, repr=False)
     moves: Mapping[str, Sequence[float]] = field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        if not isinstance(self.name, str):
+            raise TypeError(f"name is {self.name!r}; it must be a string such as 'phase-diagram'")
+        if not _SLUG.fullmatch(self.name):
+            raise ValueError(f"name is {self.name!r}; it must be a slug such as 'phase-diagram'")
+        size = len(self.to_json())
+        if size > MAX_BYTES:
+            must = f"they must take at most {MAX_BYTES}: store what is drawn, not what it was computed from"
+            raise ValueError(f"the data of {self.name!r} take {size} bytes; {must}")
+
     def file(self) -> tuple[str, bytes]:
         if self.csv is not None:
             return f"{self.name}.csv", self.csv.encode()
@@ -150,19 +159,6 @@ class Bundle:
             raise ValueError(f"not a figure bundle: {error!r}") from error
 
 
-def _checked(bundle: Bundle) -> Bundle:
-    """Refuse a name that cannot be a label and a file name, and data that are too many for a page."""
-    if not isinstance(bundle.name, str):
-        raise TypeError(f"name is {bundle.name!r}; it must be a string such as 'phase-diagram'")
-    if not _SLUG.fullmatch(bundle.name):
-        raise ValueError(f"name is {bundle.name!r}; it must be a slug such as 'phase-diagram'")
-    size = len(bundle.to_json())
-    if size > MAX_BYTES:
-        must = f"they must take at most {MAX_BYTES}: store what is drawn, not what it was computed from"
-        raise ValueError(f"the data of {bundle.name!r} take {size} bytes; {must}")
-    return bundle
-
-
 def from_columns(
     name: str,
     data: Mapping[str, Any],
@@ -174,7 +170,7 @@ def from_columns(
     csv = encode_csv(data)
     rows = len(next(iter(data.values())))
     far = {column: _moves(column, given, data, rows) for column, given in (moves or {}).items()}
-    return _checked(Bundle(name, profile, tuple(seeds), tuple(data), csv=csv, moves=far))
+    return Bundle(name, profile, tuple(seeds), tuple(data), csv=csv, moves=far)
 
 
 def _moves(column: str, given: Any, data: Mapping[str, Any], rows: int) -> list[float]:
@@ -187,5 +183,4 @@ def _moves(column: str, given: Any, data: Mapping[str, Any], rows: int) -> list[
 
 
 def from_images(name: str, images: Mapping[str, Any], *, profile: str, seeds: Sequence[int]) -> Bundle:
-    npz = encode_npz(images)
-    return _checked(Bundle(name, profile, tuple(seeds), tuple(images), npz=npz))
+    return Bundle(name, profile, tuple(seeds), tuple(images), npz=encode_npz(images))

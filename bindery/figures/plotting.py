@@ -22,7 +22,6 @@ _STYLE = mpl.rc_params_from_file(str(Path(__file__).with_name("book.mplstyle")),
 COLORS: tuple[str, ...] = tuple(_STYLE["axes.prop_cycle"].by_key()["color"])
 GROUND: str = _STYLE["axes.facecolor"]
 WIDTH: float = _STYLE["figure.figsize"][0]
-_POINTS_PER_INCH = 72.0
 
 
 def use_style() -> None:
@@ -129,7 +128,7 @@ def label_lines(ax: Axes, *, gap: float = 1.25) -> None:
         raise ValueError("ax has no labelled line; give band(...) or ax.plot(...) a label")
     ends.sort(key=lambda end: (end[0], end[1]))
     size = float(cast("float", plt.rcParams["legend.fontsize"]))
-    step = gap * size / (_POINTS_PER_INCH * ax.get_position().height * figure.get_size_inches()[1])
+    step = gap * size / (svg.POINTS_PER_INCH * ax.get_position().height * figure.get_size_inches()[1])
     for height, (_, name, color) in zip(_apart([end[0] for end in ends], step), ends, strict=True):
         ax.text(1.015, height, name, color=color, fontsize=size, va="center", transform=ax.transAxes)
 
@@ -179,7 +178,7 @@ def show(
     images: Mapping[str, Any] | None = None,
     moves: Mapping[str, Any] | None = None,
     profile: str,
-    seed: int | Sequence[int],
+    seeds: Sequence[int],
 ) -> None:
     """Show a figure in a page together with the numbers it was drawn from, and close it.
 
@@ -190,7 +189,7 @@ def show(
         raise TypeError(f"fig is a {type(fig).__name__}; it must be a matplotlib Figure")
     if (data is None) == (images is None):
         raise ValueError("give exactly one of data and images: what the figure was drawn from")
-    seeds = [int(seed)] if isinstance(seed, int | np.integer) else [int(one) for one in seed]
+    seeds = list(map(int, seeds))
     if data is not None:
         bundle = from_columns(name, data, profile=profile, seeds=seeds, moves=moves)
     else:

@@ -12,7 +12,7 @@ MAX_WIDTH = 6.5
 # What a telephone of 390 px leaves for a figure, and the smallest letters to be read there, in px.
 _PHONE_COLUMN = 358.0
 _LEGIBLE = 9.0
-_POINTS_PER_INCH = 72.0
+POINTS_PER_INCH = 72.0
 _NO_METADATA = {"Date": None, "Creator": None, "Format": None, "Type": None}
 _COORDINATES = re.compile(r' (?:d|x|y)="[^"]*"|translate\([^)]*\)')
 # Points that stay free between two labels.
@@ -26,7 +26,7 @@ def check_legible(fig: Figure) -> None:
     if width > MAX_WIDTH:
         must = f"it must be at most {MAX_WIDTH}, as figsize() gives: put panels below each other"
         raise ValueError(f"fig is {width:g} inches wide; {must}")
-    smallest = _LEGIBLE * _POINTS_PER_INCH * width / _PHONE_COLUMN
+    smallest = _LEGIBLE * POINTS_PER_INCH * width / _PHONE_COLUMN
     for text in fig.findobj(Text):
         assert isinstance(text, Text)
         size = float(text.get_fontsize())
@@ -49,7 +49,7 @@ def thin_labels(fig: Figure) -> None:
             if box.x0 < right:
                 label.set_visible(False)
             else:
-                right = box.x1 + _BETWEEN_LABELS * fig.dpi / _POINTS_PER_INCH
+                right = box.x1 + _BETWEEN_LABELS * fig.dpi / POINTS_PER_INCH
 
 
 def render(fig: Figure, name: str) -> str:

@@ -44,7 +44,7 @@ CHECKS: dict[str, Check] = {
     "types (mypy)": _tool("mypy", "--no-error-summary", "--no-color-output"),
     "style (ruff check)": _tool("ruff", "check", "--quiet", "--output-format", "concise", "."),
     "notebooks without outputs (nbstripout)": _stripped,
-    "fresh pages": _module("page.freshness"),
+    "fresh pages": _module("page.dependencies"),
     "ledger of claims": _module("claims.ledger"),
     "histories of claims": _module("claims.history"),
     "numbers in prose": _module("lint.literals"),

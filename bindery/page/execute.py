@@ -8,15 +8,13 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from nbformat import NotebookNode
 from tqdm import tqdm
 
-from bindery.page import arithmetic, freshness, notebooks, run_times
-from bindery.page.dependencies import combined, page_dependencies
+from bindery.page import arithmetic, notebooks, run_times
+from bindery.page.dependencies import combined, page_dependencies, stale, wanted
 from bindery.page.kernels import Job, Outcome, environment, run_all
 from bindery.page.pages import build_page
 from bindery.page.sources import Sources
-from bindery.page.units import seconds_of_a_unit
 from bindery.root import BookError, require_root
 
 
@@ -57,13 +55,13 @@ def execute(
     sources = sources or Sources(root)
     jobs, carried = [], {}
     for stem in stems:
-        wanted = freshness.wanted(sources, stem, parameters or {})
-        jobs.append(Job(root, stem, sources.notebook(stem), wanted))
+        own = wanted(sources, stem, parameters or {})
+        jobs.append(Job(root, stem, sources.notebook(stem), own))
         # Read before the run: what is edited meanwhile makes the page stale.
         depends = page_dependencies(root, stem, sources)
-        carried[stem] = {"dependencies": depends, "digest": combined(depends), "parameters": wanted}
+        carried[stem] = {"dependencies": depends, "digest": combined(depends), "parameters": own}
     outcomes = []
-    unit = seconds_of_a_unit(environment(root), min(workers, len(jobs))) if jobs else 1.0
+    unit = run_times.seconds_of_a_unit(environment(root), min(workers, len(jobs))) if jobs else 1.0
     try:
         for outcome in watched(jobs, workers):
             outcomes.append(outcome)
@@ -78,29 +76,27 @@ def execute(
 
 
 def _record_times(root: Path, outcomes: Iterable[Outcome], unit: float) -> None:
-    machine, versions = run_times.machine(), run_times.versions()
     done = {
         outcome.job.stem: run_times.RunTime(
             seconds=round(outcome.seconds, 1),
             cpu_seconds=round(outcome.cpu_seconds, 1),
             units=round(outcome.cpu_seconds / unit, 1),
-            change_me=_change_me(outcome.executed, unit),
+            change_me=next(
+                (
+                    round(cell.metadata["papermill"]["duration"] / unit, 2)
+                    for cell in notebooks.inviting(outcome.executed)
+                ),
+                None,
+            ),
             peak_memory_mib=round(outcome.peak_bytes / 2**20),
-            machine=machine,
-            versions=versions,
+            machine=run_times.machine(),
+            versions=run_times.versions(),
         )
         for outcome in outcomes
         if outcome.executed is not None
     }
     if done:
         run_times.record(root, done)
-
-
-def _change_me(executed: NotebookNode, unit: float) -> float | None:
-    """Return how long the cell took that a reader is invited to change, in units of wall time."""
-    for cell in notebooks.inviting(executed):
-        return round(cell.metadata["papermill"]["duration"] / unit, 2)
-    return None
 
 
 def add_workers(parser: argparse.ArgumentParser) -> None:
@@ -131,7 +127,7 @@ def run(args: argparse.Namespace) -> int:
     if not chosen:
         raise BookError("there are no notebooks: notebooks/ holds no .ipynb file")
     sources = Sources(root)
-    why = freshness.stale(root, chosen, parameters, sources)
+    why = stale(root, chosen, parameters, sources)
     todo = [stem for stem in chosen if args.all or stem in why]
     if not todo:
         print("every page is fresh" if not args.names else f"fresh already: {', '.join(chosen)}")

@@ -19,10 +19,6 @@ Part = Iterator[Any]
 _SHAPES = ((1, 3, 2), (5, 7, 9), (16, 16, 16), (33, 65, 17), (64, 100, 100), (50, 256, 40), (200, 784, 500))
 
 
-def _array(*shape: int, dtype: Any) -> Any:
-    return _numbers(*shape).numpy().astype(dtype)
-
-
 def _numbers(*shape: int, dtype: torch.dtype = torch.float64) -> Tensor:
     """Fixed numbers of both signs and many sizes, by exact operations on integers only."""
     count = int(np.prod(shape))
@@ -99,7 +95,7 @@ def _elementwise(dtype: torch.dtype) -> Part:
 
 def _elementwise_in_numpy() -> Part:
     for dtype in (np.float32, np.float64):
-        x = _array(3001, dtype=dtype)
+        x: Any = _numbers(3001).numpy().astype(dtype)
         size = np.abs(x) + dtype(0.001)
         yield from (np.exp(x), np.tanh(x), np.sin(x), np.cos(x), np.arctan(x), np.expm1(x), np.cbrt(x))
         yield from (np.log(size), np.log10(size), np.log1p(size), np.log2(size))
@@ -109,7 +105,8 @@ def _elementwise_in_numpy() -> Part:
 def _products_in_numpy() -> Part:
     for m, k, n in _SHAPES:
         for dtype in (np.float32, np.float64):
-            A, B = _array(m, k, dtype=dtype), _array(k, n, dtype=dtype)
+            A: Any = _numbers(m, k).numpy().astype(dtype)
+            B: Any = _numbers(k, n).numpy().astype(dtype)
             yield from (A @ B, A @ B[:, 0], A @ A.T, np.dot(A[0], A[0]))
 
 

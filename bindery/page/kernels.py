@@ -1,6 +1,5 @@
 """Running notebooks, each in a process of its own, several at once, all in the same environment."""
 
-import importlib.util
 import json
 import os
 import subprocess
@@ -9,6 +8,7 @@ import tempfile
 from collections.abc import Callable, Generator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
+from importlib.metadata import distribution
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +23,6 @@ def environment(root: Path, threads: int = 1, arithmetic: str = "book") -> dict[
 
     A page imports the book's packages from its root, whatever else is installed.
     """
-    matplotlib = importlib.util.find_spec("matplotlib")
-    folders = matplotlib.submodule_search_locations if matplotlib is not None else None
     return {
         **arithmetics.variables(arithmetic),
         "OMP_NUM_THREADS": str(threads),
@@ -37,7 +35,7 @@ def environment(root: Path, threads: int = 1, arithmetic: str = "book") -> dict[
         # A page shows its warnings and figures as they are, not as this machine's user likes them.
         "PYTHONWARNINGS": None,
         "MPLBACKEND": None,
-        "MATPLOTLIBRC": str(Path(folders[0], "mpl-data", "matplotlibrc")) if folders else None,
+        "MATPLOTLIBRC": str(distribution("matplotlib").locate_file("matplotlib/mpl-data/matplotlibrc")),
     }
 
 

@@ -3,7 +3,6 @@
 import argparse
 import ast
 import json
-import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,12 +11,11 @@ import nbformat
 from nbformat import NotebookNode
 
 from bindery.page.syntax import parse_cell
-from bindery.root import BookError, git, replace, require_root
+from bindery.root import EVIDENCE, BookError, git_if_there, replace, require_root
 
 # The tag of the cell that a reader is invited to change; older notebooks only say so.
 CHANGE_ME = "change-me"
 _PARAMETERS = {"profile": str, "seed": int}
-_EVIDENCE = "_evidence"
 
 
 def notebook_path(root: Path, stem: str) -> Path:
@@ -29,12 +27,8 @@ def page_path(root: Path, stem: str) -> Path:
     return root / "book" / f"{stem}.ipynb"
 
 
-def stems(root: Path) -> list[str]:
-    return sorted(path.stem for path in (root / "notebooks").glob("*.ipynb"))
-
-
-def page_stems(root: Path) -> list[str]:
-    return sorted(path.stem for path in (root / "book").glob("*.ipynb"))
+def stems(root: Path, folder: str = "notebooks") -> list[str]:
+    return sorted(path.stem for path in (root / folder).glob("*.ipynb"))
 
 
 def select(root: Path, names: Sequence[str]) -> list[str]:
@@ -52,19 +46,16 @@ def select(root: Path, names: Sequence[str]) -> list[str]:
 
 def turn_of(stems: Sequence[str], number: int) -> list[str]:
     """Return every lesson, and the one evidence page whose turn it is: it goes round with the number."""
-    evidence = [stem for stem in stems if stem.endswith(_EVIDENCE)]
+    evidence = [stem for stem in stems if stem.endswith(EVIDENCE)]
     lessons = [stem for stem in stems if stem not in evidence]
     return [*lessons, evidence[number % len(evidence)]] if evidence else lessons
 
 
 def turn(_args: argparse.Namespace) -> int:
     root = require_root()
-    try:
-        # Each change has its own turn, and everybody who checks it the same.
-        commits = int(git(root, "rev-list", "--count", "HEAD"))
-    except (OSError, ValueError, subprocess.CalledProcessError):
-        commits = 0
-    print(" ".join(f"book/{stem}.ipynb" for stem in turn_of(page_stems(root), commits)))
+    # Each change has its own turn, and everybody who checks it the same.
+    commits = int(git_if_there(root, "rev-list", "--count", "HEAD") or 0)
+    print(" ".join(f"book/{stem}.ipynb" for stem in turn_of(stems(root, "book"), commits)))
     return 0
 
 

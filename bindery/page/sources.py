@@ -3,7 +3,7 @@
 import ast
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from functools import cache, cached_property
 from pathlib import Path
 
@@ -17,10 +17,6 @@ DATA, _SUMS = f"{PACKAGE}.datasets", "_SHA256"
 
 def sha256(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
-
-
-def _sum(files: Mapping[str, str]) -> str:
-    return sha256("\n".join(f"{file} {known}" for file, known in sorted(files.items())).encode())
 
 
 class Sources:
@@ -71,7 +67,9 @@ class Sources:
         body = self.tree(DATA).body if self.path(DATA) else []
         for node in body:
             if isinstance(node, ast.Assign) and any(ast.unparse(name) == _SUMS for name in node.targets):
-                return {name: _sum(files) for name, files in ast.literal_eval(node.value).items()}
+                sums = ast.literal_eval(node.value)
+                lines = {name: [f"{file} {sums[name][file]}" for file in sorted(sums[name])] for name in sums}
+                return {name: sha256("\n".join(lines[name]).encode()) for name in sums}
         return {}
 
     @cached_property

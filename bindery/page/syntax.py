@@ -60,17 +60,14 @@ def _described(node: object) -> str:
             continue
         if name == "body" and isinstance(node, _SCOPES):
             said = value[int(ast.get_docstring(node, clean=False) is not None) :]
-            value = [statement for statement in said if not _is_version(statement)]
+            # A release changes no result.
+            value = [
+                one for one in said if "__version__" not in map(ast.unparse, getattr(one, "targets", []))
+            ]
         if isinstance(node, ast.JoinedStr):
             value = list(_joined(value))
         parts.append(f"{name}={_described(value)}")
     return f"{type(node).__name__}({''.join(parts)})"
-
-
-def _is_version(statement: ast.stmt) -> bool:
-    """Say whether a statement sets ``__version__``: a release changes no result."""
-    targets = statement.targets if isinstance(statement, ast.Assign) else []
-    return any(isinstance(target, ast.Name) and target.id == "__version__" for target in targets)
 
 
 def _joined(values: list[ast.expr]) -> Iterator[ast.expr]:

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from bindery.emit import CLAIM_MIME
+from bindery.emit import CLAIM_MIME, text_of
 from bindery.page.arithmetic import differing, sentence, wished
 from bindery.page.compare import CLAIM_LINE, Output, differences
 from bindery.page.kernels import environment
@@ -73,9 +73,5 @@ def compared(outputs: Sequence[Mapping[str, Any]]) -> list[Output]:
             held = output["data"]
             line = CLAIM_LINE if CLAIM_MIME in held else ""
             name = str(output.get("metadata", {}).get("scrapbook", {}).get("name", line))
-            data += [(kind, _text(held[kind]), "" if kind == CLAIM_MIME else name) for kind in sorted(held)]
+            data += [(kind, text_of(held[kind]), "" if kind == CLAIM_MIME else name) for kind in sorted(held)]
     return [*((name, streams[name], "") for name in sorted(streams)), *data]
-
-
-def _text(held: Any) -> str:
-    return "".join(held) if isinstance(held, list) else str(held)

@@ -27,7 +27,7 @@ _TRACEBACK_LINES = 12
 _RSS_UNIT = 1 if sys.platform == "darwin" else 1024
 
 
-def main(job_file: str, outcome_file: str) -> int:
+def main(job_file: str, outcome_file: str) -> None:
     """Execute the notebook of a job and write down what became of it, a failure of a cell too."""
     job = json.loads(Path(job_file).read_text(encoding="utf-8"))
     variables = applied(job["environment"])
@@ -45,11 +45,9 @@ def main(job_file: str, outcome_file: str) -> int:
         "peak_bytes": usage.ru_maxrss * _RSS_UNIT,
     }
     Path(outcome_file).write_text(json.dumps(outcome), encoding="utf-8")
-    return 0
 
 
 def _execute(notebook: Any, parameters: dict[str, Any], folder: str) -> tuple[Any, str | None]:
-    """Return the executed notebook and no failure, or no notebook and the failure."""
     begun = [0]
     options = {"kernel_name": "python3", "language": "python", "progress_bar": False, "cwd": folder}
     options["on_cell_start"] = lambda cell_index, **_: begun.append(cell_index)
@@ -74,4 +72,4 @@ def _failure(notebook: Any, index: int, error: str, traceback: list[str]) -> str
 
 
 if __name__ == "__main__":
-    sys.exit(main(*sys.argv[1:]))
+    main(*sys.argv[1:])

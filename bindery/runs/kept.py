@@ -5,15 +5,14 @@ others from the stored rows: where the new ones agree, what changed since the ru
 name) changed no number, and the run is worth what it was.
 """
 
+import csv
 import math
 import os
-import shutil
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from statistics import stdev
 from typing import Any
 
-from bindery.figures.encoding import decode_csv
 from bindery.root import BookError, find_root
 from bindery.runs import stored
 from bindery.runs.rowfile import Scalar, from_text
@@ -32,16 +31,6 @@ _RELATIVE, _OF_SPREAD = 1e-3, 0.1
 def unfinished(root: Path, stem: str, code: str) -> Path:
     """Return where a run keeps its rows; after a change of its code it starts anew."""
     return root / "results" / PARTS / f"{stem}-{code[:12]}"
-
-
-def finished(root: Path, stem: str, code: str) -> dict[str, bytes]:
-    return {file.stem: file.read_bytes() for file in sorted(unfinished(root, stem, code).glob("*.csv"))}
-
-
-def forget(root: Path, stem: str) -> None:
-    """Remove the rows of a notebook's runs, once they are stored with its results."""
-    for folder in (root / "results" / PARTS).glob(f"{stem}-*"):
-        shutil.rmtree(folder)
 
 
 def _running(name: str) -> tuple[Path, str, str] | None:
@@ -89,9 +78,8 @@ def _stored_rows(root: Path, stem: str, name: str) -> list[dict[str, Scalar]]:
     path = root / "results" / stem / stored.ROWS / f"{name}.csv"
     if not path.is_file():
         raise BookError(f"results/{stem} holds no rows of {name}; run it anew")
-    columns = decode_csv(path.read_text(encoding="utf-8"))
-    rows = zip(*columns.values(), strict=True)
-    return [{name: from_text(text) for name, text in zip(columns, row, strict=True)} for row in rows]
+    rows = csv.DictReader(path.read_text(encoding="utf-8").splitlines())
+    return [{column: from_text(text) for column, text in row.items()} for row in rows]
 
 
 def disagreements(rows: Sequence[Mapping[str, Any]], again: Sequence[Mapping[str, Any]]) -> list[str]:

@@ -2,7 +2,7 @@
 
 import argparse
 import os
-import subprocess
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -10,21 +10,19 @@ from typing import Any
 from bindery.claims.recorded import chapter_of
 from bindery.claims.records import read
 from bindery.page import notebooks, run_times
-from bindery.page.dependencies import combined, paper_dependencies
+from bindery.page.dependencies import combined, paper_dependencies, wanted
 from bindery.page.execute import tell, watched
-from bindery.page.freshness import wanted
 from bindery.page.kernels import Job, Outcome
 from bindery.page.pages import build_page
 from bindery.page.sources import Sources
-from bindery.root import BookError, git, require_root
+from bindery.root import BookError, git_if_there, require_root
 
 
 def commit(root: Path) -> dict[str, Any]:
     """Return the commit that a run starts from, and whether a file that git knows differs from it."""
-    try:
-        head = git(root, "rev-parse", "HEAD")
-        changed = git(root, "status", "--porcelain", "--untracked-files=no")
-    except (OSError, subprocess.CalledProcessError):
+    head = git_if_there(root, "rev-parse", "HEAD")
+    changed = git_if_there(root, "status", "--porcelain", "--untracked-files=no")
+    if head is None or changed is None:
         return {"commit": None, "dirty": None}
     return {"commit": head.strip(), "dirty": bool(changed.strip())}
 
@@ -89,12 +87,14 @@ def run(args: argparse.Namespace) -> int:
     if outcome.executed is None:
         return 1
     page = build_page(job.source, outcome.executed, {"parameters": parameters})
-    told, rows = provenance(outcome, sources, state), kept.finished(root, stem, code)
+    told, computed = provenance(outcome, sources, state), kept.unfinished(root, stem, code).glob("*.csv")
+    rows = {file.stem: file.read_bytes() for file in computed}
     if args.replay and before is not None:
         told = replayed(before.provenance, told)
         files = (name for name in before.files if name.startswith(f"{stored.ROWS}/"))
         rows = {Path(name).stem: (before.folder / name).read_bytes() for name in files}
     results.store(page, stem, told, root, rows)
-    kept.forget(root, stem)
+    for folder in (root / "results" / kept.PARTS).glob(f"{stem}-*"):
+        shutil.rmtree(folder)
     print(f"stored in {root / 'results' / stem}")
     return 0

@@ -10,7 +10,7 @@ from bindery.claims.verdicts import Measurement, decide
 from bindery.emit import claims_of, values_of
 from bindery.figures import bundle
 from bindery.page.sources import sha256
-from bindery.root import BENCHMARKS, find_root, require_root
+from bindery.root import BENCHMARKS, find_root
 from bindery.runs import stored
 from bindery.runs.kept import PARTS
 from bindery.runs.stored import ResultsError, Stored
@@ -23,11 +23,10 @@ def store(
     page: Mapping[str, Any],
     stem: str,
     provenance: Mapping[str, Any],
-    root: Path | None = None,
+    root: Path,
     rows: Mapping[str, bytes] | None = None,
 ) -> Path:
     """Store what a page, executed with the paper profile, recorded, published and drew."""
-    root = root or require_root()
     lacking = [key for key in _PROVENANCE if key not in provenance]
     if lacking:
         raise ValueError(f"provenance lacks {lacking}; it must say where the numbers came from")

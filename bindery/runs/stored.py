@@ -58,24 +58,13 @@ class Stored:
 
     def table(self, figure: str) -> dict[str, np.ndarray]:
         """Return the columns that a figure was drawn from; those of numbers as numbers."""
-        columns = decode_csv(self._data(figure, ".csv").read_text(encoding="utf-8"))
-        return {name: _column(entries) for name, entries in columns.items()}
-
-    def images(self, figure: str) -> dict[str, np.ndarray]:
-        """Return the arrays that a grid of images was drawn from."""
-        with np.load(self._data(figure, ".npz"), allow_pickle=False) as arrays:
-            return {name: arrays[name] for name in arrays.files}
-
-    def _data(self, figure: str, suffix: str) -> Path:
-        for name in self.figures.get(figure, {}).get("files", {}):
-            if Path(name).suffix == suffix:
-                return self.folder / name
-        raise ValueError(f"figure is {figure!r}; no stored figure of that name has a {suffix} file")
-
-
-def _column(entries: list[str]) -> np.ndarray:
-    values = [from_text(entry) for entry in entries]
-    return np.array(entries if any(isinstance(value, str) for value in values) else values)
+        name = f"{figure}.csv"
+        if name not in self.files:
+            raise ValueError(f"figure is {figure!r}; no stored figure of that name has a .csv file")
+        columns = decode_csv((self.folder / name).read_text(encoding="utf-8"))
+        numbers = {name: [from_text(entry) for entry in entries] for name, entries in columns.items()}
+        words = {name for name, found in numbers.items() if any(isinstance(one, str) for one in found)}
+        return {name: np.array((columns if name in words else numbers)[name]) for name in columns}
 
 
 def again(stem: str) -> str:
@@ -107,13 +96,11 @@ def write(root: Path, stem: str, fields: Mapping[str, Any], files: Mapping[str, 
 
 
 def _files(fields: Mapping[str, Any]) -> dict[str, str]:
-    """Return the files that a manifest lists, with their digests."""
     found = {name: known for figure in fields["figures"] for name, known in figure["files"].items()}
     return found | fields.get("rows", {})
 
 
 def read(root: Path, stem: str) -> Stored | None:
-    """Read the stored results of a chapter."""
     folder = root / "results" / stem
     path = folder / MANIFEST
     name = path.relative_to(root).as_posix()

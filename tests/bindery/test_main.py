@@ -49,6 +49,6 @@ def test_an_interrupted_command_says_so(toy, monkeypatch, capsys):
         raise KeyboardInterrupt
 
     monkeypatch.chdir(toy.root)
-    monkeypatch.setattr("bindery.page.freshness.problems", interrupted)
+    monkeypatch.setattr("bindery.page.dependencies.problems", interrupted)
     assert main(["status"]) == 130
     assert capsys.readouterr().err == "stopped\n"

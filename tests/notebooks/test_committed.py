@@ -10,7 +10,7 @@ import pytest
 from nbclient import NotebookClient
 
 from bindery.claims.recorded import EVIDENCE
-from bindery.page import freshness, notebooks, run_times
+from bindery.page import dependencies, notebooks, run_times
 from bindery.page.dependencies import combined, page_dependencies
 from bindery.page.pages import INJECTED_ID, differences
 
@@ -42,7 +42,7 @@ def page(stem):
 
 
 def test_no_page_is_stale_missing_or_without_a_notebook():
-    assert freshness.problems(ROOT) == []
+    assert dependencies.problems(ROOT) == []
 
 
 def test_notebooks_hold_no_outputs(notebook):

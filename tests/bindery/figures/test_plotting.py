@@ -274,10 +274,10 @@ from bindery.figures import plotting
 plotting.use_style()
 fig, ax = plt.subplots(figsize=plotting.figsize())
 ax.plot([0, 1], [0, 1])
-plotting.show(fig, "a-line", {"x": [0, 1], "y": np.array([0.0, 1 / 3])}, profile="quick", seed=3)
+plotting.show(fig, "a-line", {"x": [0, 1], "y": np.array([0.0, 1 / 3])}, profile="quick", seeds=[3])
 fig, ax = plt.subplots(figsize=plotting.figsize(1))
 ax.imshow(np.eye(3))
-plotting.show(fig, "an-image", images={"eye": np.eye(3)}, profile="paper", seed=[1, 2])
+plotting.show(fig, "an-image", images={"eye": np.eye(3)}, profile="paper", seeds=[1, 2])
 assert not plt.get_fignums()
 """
 
@@ -319,7 +319,7 @@ def test_pages_survive_nbformat(page):
 
 
 def test_show_outside_of_a_notebook_closes_the_figure_quietly(capsys):
-    plotting.show(a_figure(), "x", {"x": [1]}, profile="quick", seed=0)
+    plotting.show(a_figure(), "x", {"x": [1]}, profile="quick", seeds=[0])
     assert not plt.get_fignums()
     assert capsys.readouterr().out == ""
 
@@ -339,11 +339,11 @@ def test_show_outside_of_a_notebook_closes_the_figure_quietly(capsys):
 def test_show_refuses(keywords, message):
     fig = a_figure()
     with pytest.raises(ValueError, match=message):
-        plotting.show(fig, profile="quick", seed=0, **keywords)
+        plotting.show(fig, profile="quick", seeds=[0], **keywords)
 
 
 def test_show_refuses_what_is_no_figure():
     with pytest.raises(TypeError, match="ndarray"):
-        plotting.show(np.zeros(3), "a", {"x": [1]}, profile="quick", seed=0)
+        plotting.show(np.zeros(3), "a", {"x": [1]}, profile="quick", seeds=[0])
     with pytest.raises(TypeError, match="name is 3"):
-        plotting.show(a_figure(), 3, {"x": [1]}, profile="quick", seed=0)
+        plotting.show(a_figure(), 3, {"x": [1]}, profile="quick", seeds=[0])

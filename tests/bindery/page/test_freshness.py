@@ -6,7 +6,7 @@ import nbformat
 import pytest
 
 from bindery.claims import records
-from bindery.page import freshness, notebooks
+from bindery.page import dependencies, notebooks
 from bindery.page.dependencies import combined, page_dependencies
 from bindery.page.pages import build_page
 
@@ -44,13 +44,13 @@ def rewrite(path, old, new):
 
 
 def test_fresh_pages_are_no_problem(book):
-    assert freshness.problems(book.root) == []
-    assert freshness.stale(book.root) == {}
+    assert dependencies.problems(book.root) == []
+    assert dependencies.stale(book.root) == {}
 
 
 def test_an_edited_line_names_the_pages_that_use_it_and_no_others(book):
     rewrite(book.root / "gsl_utils/metrics.py", "2 * x", "3 * x")
-    assert freshness.problems(book.root) == [
+    assert dependencies.problems(book.root) == [
         "01_classical_cs is stale: gsl_utils.metrics changed",
         "02_sparse is stale: gsl_utils.metrics changed",
     ]
@@ -58,7 +58,7 @@ def test_an_edited_line_names_the_pages_that_use_it_and_no_others(book):
 
 def test_an_edited_comment_or_docstring_names_none(book):
     rewrite(book.root / "gsl_utils/metrics.py", '"""What."""', '"""Why."""  # and how')
-    assert freshness.problems(book.root) == []
+    assert dependencies.problems(book.root) == []
 
 
 def test_everything_that_changed_is_named(book):
@@ -70,14 +70,14 @@ def test_everything_that_changed_is_named(book):
         "gsl_utils.sensing is no longer used",
         "notebook changed",
     ]
-    assert freshness.problems(book.root)[2] == f"03_lower is stale: {'; '.join(expected)}"
-    assert freshness.stale(book.root, ["03_lower"]) == {"03_lower": expected}
+    assert dependencies.problems(book.root)[2] == f"03_lower is stale: {'; '.join(expected)}"
+    assert dependencies.stale(book.root, ["03_lower"]) == {"03_lower": expected}
 
 
 def test_missing_pages_and_pages_without_a_notebook_are_named(book):
     book.page("01_classical_cs").unlink()
     (book.root / "notebooks/02_sparse.ipynb").unlink()
-    assert freshness.problems(book.root) == [
+    assert dependencies.problems(book.root) == [
         "01_classical_cs is stale: it was never executed",
         "book/02_sparse.ipynb has no notebook: remove it, or restore notebooks/02_sparse.ipynb",
     ]
@@ -88,9 +88,9 @@ def test_parameters_are_part_of_a_page(book):
     page["metadata"]["gsl"]["parameters"]["seed"] = 3
     book.page("02_sparse").write_text(json.dumps(page))
     wanted = 'it was executed with profile "quick" and seed 3, not profile "quick" and seed 0'
-    assert freshness.problems(book.root) == [f"02_sparse is stale: {wanted}"]
-    assert "02_sparse" not in freshness.stale(book.root, parameters={"seed": 3})
-    assert "01_classical_cs" in freshness.stale(book.root, parameters={"seed": 3})
+    assert dependencies.problems(book.root) == [f"02_sparse is stale: {wanted}"]
+    assert "02_sparse" not in dependencies.stale(book.root, parameters={"seed": 3})
+    assert "01_classical_cs" in dependencies.stale(book.root, parameters={"seed": 3})
 
 
 @pytest.mark.parametrize(
@@ -116,7 +116,7 @@ def test_an_edited_page_is_stale(book, spoil, phrase):
     page = nbformat.read(book.page("03_lower"), as_version=4)
     spoil(page)
     nbformat.write(page, book.page("03_lower"))
-    (problem,) = freshness.problems(book.root)
+    (problem,) = dependencies.problems(book.root)
     assert problem.startswith("03_lower is stale: ")
     assert phrase in problem
 
@@ -124,7 +124,7 @@ def test_an_edited_page_is_stale(book, spoil, phrase):
 def test_a_torn_page_is_stale(book):
     text = book.page("03_lower").read_text()
     book.page("03_lower").write_text(text[: len(text) // 2])
-    (problem,) = freshness.problems(book.root)
+    (problem,) = dependencies.problems(book.root)
     assert problem.startswith("03_lower is stale: book/03_lower.ipynb is not a notebook: ")
 
 
@@ -132,7 +132,7 @@ def test_what_cannot_be_read_is_a_problem_of_its_own_and_hides_no_other(book):
     book.notebook("01_classical_cs", "y = (")
     book.notebook("02_sparse", "x = 1", parameters=None)
     rewrite(book.root / "gsl_utils/sensing.py", "return x", "return 2 * x")
-    broken, without, stale = freshness.problems(book.root)
+    broken, without, stale = dependencies.problems(book.root)
     assert broken.startswith("notebooks/01_classical_cs.ipynb, cell 3, line 1: ")
     assert without.startswith("notebooks/02_sparse.ipynb has no cell tagged 'parameters'")
     assert stale == "03_lower is stale: gsl_utils.sensing changed"
@@ -140,10 +140,10 @@ def test_what_cannot_be_read_is_a_problem_of_its_own_and_hides_no_other(book):
 
 def test_status_prints_the_same(book, monkeypatch, capsys):
     monkeypatch.chdir(book.root / "book")
-    assert freshness.run(None) == 0
+    assert dependencies.run(None) == 0
     assert capsys.readouterr().out == "3 pages, all fresh\n"
     book.page("01_classical_cs").unlink()
-    assert freshness.run(None) == 1
+    assert dependencies.run(None) == 1
     assert capsys.readouterr().out == "01_classical_cs is stale: it was never executed\n"
 
 
@@ -171,7 +171,7 @@ def test_no_file_is_parsed_twice_however_many_pages_use_it(toy, root, monkeypatc
         "YamlFile",
         lambda place, path, schema: parsed.update([path]) or yaml_file(place, path, schema),
     )
-    assert len(freshness.problems(toy.root)) == 9
+    assert len(dependencies.problems(toy.root)) == 9
     modules = {path.read_bytes() for path in (root / "gsl_utils").rglob("*.py")}
     assert len(parsed.keys() & modules) > len(science)
     assert {source: count for source, count in parsed.items() if count > 1 and source in modules} == {}

@@ -20,7 +20,7 @@ def test_notebooks_and_pages_are_listed_in_order(book):
     (book.root / "book/intro.md").touch()
     book.page("01_alpha").touch()
     assert notebooks.stems(book.root) == ["01_alpha", "02_beta", "02_beth"]
-    assert notebooks.page_stems(book.root) == ["01_alpha"]
+    assert notebooks.stems(book.root, "book") == ["01_alpha"]
 
 
 @pytest.mark.parametrize(

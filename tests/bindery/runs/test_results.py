@@ -119,18 +119,15 @@ def test_what_is_stored_is_loaded(kept):
     assert (folder(kept) / "a-line.svg").read_text() == SVG
 
 
-def test_tables_and_images_are_read_as_numbers(kept):
+def test_tables_are_read_as_numbers(kept):
     loaded = results.load(STEM, kept.root)
     table = loaded.table("a-line")
     assert [column.dtype.kind for column in table.values()] == ["i", "f", "U", "b"]
     np.testing.assert_array_equal(table["error"], [0.5, np.nan])
     assert table["method"].tolist() == ["omp", "iht"]
-    np.testing.assert_array_equal(loaded.images("digits")["x"], np.eye(2))
     for wrong in ("nothing", "digits"):
         with pytest.raises(ValueError, match=rf"'{wrong}'; no stored figure of that name has a \.csv file"):
             loaded.table(wrong)
-    with pytest.raises(ValueError, match=r"has a \.npz file"):
-        loaded.images("a-line")
 
 
 def test_storing_twice_gives_the_same_bytes(kept):
@@ -153,7 +150,7 @@ def test_the_newcomer_finds_nothing(book, monkeypatch):
 def test_the_root_is_found_from_the_pages_folder(kept, monkeypatch):
     monkeypatch.chdir(kept.root / "book")
     assert results.load(STEM).chapter == STEM
-    results.store(page(), STEM, provenance(kept.root))
+    results.store(page(), STEM, provenance(kept.root), kept.root)
 
 
 def test_a_page_that_makes_results_gets_no_old_ones(kept):
