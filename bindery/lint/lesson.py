@@ -13,10 +13,10 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from bindery.claims.recorded import EVIDENCE
 from bindery.page import notebooks, run_times
 from bindery.page.notebooks import CHANGE_ME
-from bindery.page.syntax import parse_cell
+from bindery.page.syntax import imports, parse_cell
+from bindery.root import EVIDENCE
 
 __all__ = ["lessons", "problems", "symbols"]
 
@@ -58,8 +58,8 @@ def _of(root: Path, stem: str, known: set[str]) -> Iterator[str]:
     prose = [cell.source for cell in notebook.cells if cell.cell_type == "markdown"]
     visible = [cell for cell in notebooks.code_cells(notebook) if not _FOLDED & notebooks.tags(cell)]
     lengths = {cell.id: len(cell.source.splitlines()) for cell in visible}
-    if lengths and median(lengths.values()) > _MEDIAN_LINES:
-        middle = median(lengths.values())
+    middle = median(lengths.values() or [0])
+    if middle > _MEDIAN_LINES:
         yield f"its visible cells have a median of {middle:g} lines; at most {_MEDIAN_LINES}"
     yield from (
         f"cell {name} has {size} lines; at most {_MOST_LINES}, or fold it"
@@ -118,16 +118,13 @@ def _change_me(notebook: Any) -> Iterator[str]:
 
 def _bound(tree: ast.AST) -> set[str]:
     """The names that code binds, at whatever depth."""
-    found: set[str] = set()
+    found = {name.partition(".")[0] for name, _ in imports(tree)}
     for node in ast.walk(tree):
-        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
-            found.add(node.id)
-        elif isinstance(node, ast.FunctionDef | ast.ClassDef):
-            found.add(node.name)
-        elif isinstance(node, ast.arg):
-            found.add(node.arg)
-        elif isinstance(node, ast.Import | ast.ImportFrom):
-            found |= {(name.asname or name.name).partition(".")[0] for name in node.names}
+        match node:
+            case ast.FunctionDef(name=name) | ast.ClassDef(name=name) | ast.arg(arg=name):
+                found.add(name)
+            case ast.Name(id=name, ctx=ast.Store()):
+                found.add(name)
     return found
 
 

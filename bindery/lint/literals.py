@@ -179,7 +179,6 @@ def _of_cell(cell: Mapping[str, Any]) -> Iterator[Piece]:
 
 
 def _allowed(root: Path) -> tuple[set[tuple[str, str]], list[str]]:
-    """Return the allowed literals with their files, and what is wrong with the list."""
     path = root / ALLOWED
     try:
         listed = yaml.safe_load(path.read_text(encoding="utf-8")) if path.is_file() else None

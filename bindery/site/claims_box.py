@@ -4,7 +4,7 @@ import html
 
 from docutils import nodes
 
-from bindery.claims.entries import Entry, Ledger
+from bindery.claims.entries import Entry
 from bindery.claims.model import Erratum
 from bindery.site import facts
 from bindery.site.facts import verdict
@@ -77,19 +77,13 @@ def verdicts(entry: Entry) -> list[str]:
     return [*(written or [verdict(entry.deciding.word)]), *facts.strength(entry)]
 
 
-def shown_errata(ledger: Ledger) -> list[tuple[Erratum, Entry]]:
-    """List the misprints whose counterexample was run, each with the claim that holds its value."""
-    by_id = {entry.record.id: entry for entry in ledger.entries}
-    # A claim whose record is not sound is left out of the ledger; `make check` names it.
-    with_entry = [(erratum, by_id[erratum.claim]) for erratum in ledger.errata if erratum.claim in by_id]
-    return [(erratum, entry) for erratum, entry in with_entry if entry.quick or entry.paper]
-
-
 class Errata(BookDirective):
-    """A section for each source, and in it one for each misprint."""
+    """A section for each source, and in it one for each misprint whose counterexample was run."""
 
     def run(self) -> list[nodes.Node]:
-        shown = shown_errata(self.ledger)
+        # A claim whose record is not sound is left out of the ledger; `make check` names it.
+        run = {entry.record.id: entry for entry in self.ledger.entries if entry.quick or entry.paper}
+        shown = [(erratum, run[erratum.claim]) for erratum in self.ledger.errata if erratum.claim in run]
         waiting = len(self.ledger.errata) - len(shown)
         said = []
         if not shown:

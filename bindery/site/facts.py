@@ -7,9 +7,9 @@ from collections.abc import Container
 from bindery.claims.entries import Entry
 from bindery.claims.intervals import Estimate
 from bindery.claims.model import Claim, Control
-from bindery.claims.recorded import EVIDENCE
 from bindery.claims.schema import VERDICTS
 from bindery.claims.verdicts import Measurement
+from bindery.root import EVIDENCE
 from bindery.site.markup import Markup
 
 # A sign for each word, beside the word: nothing is said by a sign or a colour alone.
@@ -73,7 +73,6 @@ def measured_text(measured: Measurement) -> list[str]:
 
 
 def chapter_number(stem: str) -> int:
-    """Return a chapter's number."""
     return int(stem.split("_")[0])
 
 

@@ -32,11 +32,9 @@ def finish(app: Sphinx, error: Exception | None) -> None:
     copy_mathjax(site / "_static")
     if figures.is_dir():
         shutil.copytree(figures, site / "figures", dirs_exist_ok=True)
-    root: str = app.config.root_doc
-    if root != "index":
-        title = app.config.html_title
-        page = redirect_page(f"{root}.html", title, f"{title}: the first page of the book.")
-        (site / "index.html").write_text(page, encoding="utf-8")
+    title = app.config.html_title
+    page = redirect_page(f"{app.config.root_doc}.html", title, f"{title}: the first page of the book.")
+    (site / "index.html").write_text(page, encoding="utf-8")
     for path in site.rglob("*.html"):
         path.write_text(polish(path.read_text(encoding="utf-8"), path.parent), encoding="utf-8")
 

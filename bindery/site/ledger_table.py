@@ -64,7 +64,6 @@ def _cell(label: str, key: int | None = None) -> str:
 
 
 def verdict_cell(entry: Entry, profile: str) -> str:
-    """Write the cell of one profile's verdict as HTML."""
     settled = entry.quick if profile == "quick" else entry.paper
     neither = entry.quick is None and entry.paper is None
     shown = entry.deciding if neither and profile == "quick" else settled
@@ -109,12 +108,11 @@ class LedgerFacts(BookDirective):
         looks = sum(record.after_look for record in counted)
         without = sum(record.control.reason is not None for record in counted)
         # What is judged again, or only measured, has the same word under every seed: it could not differ.
-        seeded = [
-            (one.quick, one.seeds)
+        words = [
+            {one.quick.word, *one.seeds.values()}
             for one in self.ledger.entries
             if one.seeds and one.quick and one.quick.word in COUNTED
         ]
-        words = [{quick.word, *seeds.values()} for quick, seeds in seeded]
         said = [
             f"Intervals that decide: {wide}; at 99 % some {misses:.1f} of them miss by chance.",
             f"Verdicts that stand: {len(counted)}; with something that was changed after a look: {looks}; "

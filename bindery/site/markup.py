@@ -31,7 +31,6 @@ def element(tag: str, **attributes: str | None) -> str:
 
 
 def link(address: str, text: str) -> str:
-    """Write a link around HTML."""
     return f"{element('a', href=address)}{text}</a>"
 
 
@@ -57,7 +56,6 @@ class BookDirective(SphinxDirective):
         return _ledger(self.root)
 
     def address(self, target: str) -> str:
-        """Write the address of a file of the site as seen from this page."""
         return relative(self.env.docname, target)
 
     def inline(self, text: str) -> list[nodes.Node]:

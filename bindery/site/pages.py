@@ -12,8 +12,8 @@ from sphinx.application import Sphinx
 from sphinx.environment import BuildEnvironment
 from sphinx.util import logging
 
-from bindery.claims.recorded import EVIDENCE
 from bindery.figures.encoding import BUNDLE_MIME
+from bindery.root import EVIDENCE
 from bindery.site.facts import chapter_number
 from bindery.site.markup import element, relative
 from bindery.site.render import FIGURES

@@ -63,30 +63,25 @@ def render(root: Path, *, force: bool = False) -> bool:
     The site is built in a folder of its own, always from nothing, so that a warning cannot hide in a page
     that was not read again; it replaces the old one only when the build has succeeded. One build at a time.
     """
-    (root / OUTPUT).parent.mkdir(exist_ok=True)
+    target, stage, figures = root / OUTPUT, root / STAGE, root / FIGURES
+    target.parent.mkdir(exist_ok=True)
     with (root / LOCK).open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        return _render(root, force=force)
-
-
-def _render(root: Path, *, force: bool) -> bool:
-    target = root / OUTPUT
-    digest, stamp = input_digest(root), target / STAMP
-    if not force and (target / INDEX).is_file() and stamp.is_file() and stamp.read_text() == digest:
-        return False
-    shutil.rmtree(root / FIGURES, ignore_errors=True)
-    (root / FIGURES).mkdir(parents=True)
-    for page in sorted((root / "book").glob("*.ipynb")):
-        bundle.extract(page, root / FIGURES)
-    shutil.rmtree(root / STAGE, ignore_errors=True)
-    (root / STAGE).mkdir(parents=True)
-    _build(root)
-    built = root / STAGE / "_build" / "html"
-    (built / "claims.json").write_text(to_json(collect(root)), encoding="utf-8")
-    (built / STAMP).write_text(digest)
-    shutil.rmtree(target, ignore_errors=True)
-    built.rename(target)
-    shutil.rmtree(root / STAGE)
+        digest, stamp = input_digest(root), target / STAMP
+        if not force and (target / INDEX).is_file() and stamp.is_file() and stamp.read_text() == digest:
+            return False
+        for folder in (figures, stage):
+            shutil.rmtree(folder, ignore_errors=True)
+            folder.mkdir(parents=True)
+        for page in sorted((root / "book").glob("*.ipynb")):
+            bundle.extract(page, figures)
+        _build(root)
+        built = stage / "_build" / "html"
+        (built / "claims.json").write_text(to_json(collect(root)), encoding="utf-8")
+        (built / STAMP).write_text(digest)
+        shutil.rmtree(target, ignore_errors=True)
+        built.rename(target)
+        shutil.rmtree(stage)
     return True
 
 

@@ -2,12 +2,11 @@
 
 import os
 import re
-import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 from urllib.parse import quote, urlsplit
 
-from bindery.root import BookError, git
+from bindery.root import BookError, git_if_there
 
 VARIABLE = "BOOK_REPOSITORY"
 
@@ -22,42 +21,27 @@ def normalise(remote: str) -> str | None:
     Credentials, ports of ssh and a trailing ``.git`` are dropped; folders, ``file://``, bare host names,
     numeric addresses and private domains are not public.
     """
-    remote = remote.strip()
-    match = _SCP.match(remote)
-    if match:
-        host, path = match["host"], match["path"]
-    else:
-        parts = urlsplit(remote)
-        if parts.scheme not in {"http", "https", "ssh", "git+ssh"}:
-            return None
-        # A port that is given for http(s) belongs to the address; one for ssh says nothing of the web page.
-        keep_port = parts.scheme in {"http", "https"} and parts.port
-        host = f"{parts.hostname}:{parts.port}" if keep_port else parts.hostname or ""
-        path = parts.path
-    path = path.strip("/").removesuffix(".git").strip("/")
-    name = host.split(":")[0].lower()
-    numeric = re.fullmatch(r"[\d.]+", name) is not None
-    if "." not in name or numeric or name.endswith(_PRIVATE_ENDINGS) or path.count("/") < 1:
+    parts = urlsplit(_SCP.sub(r"ssh://\g<host>/\g<path>", remote.strip()))
+    host, path = parts.hostname or "", parts.path.strip("/").removesuffix(".git").strip("/")
+    private = "." not in host or re.fullmatch(r"[\d.]+", host) or host.endswith(_PRIVATE_ENDINGS)
+    if parts.scheme not in {"http", "https", "ssh", "git+ssh"} or private or "/" not in path:
         return None
-    return f"https://{host}/{path}"
+    # A port that is given for http(s) belongs to the address; one for ssh says nothing of the web page.
+    port = f":{parts.port}" if parts.scheme in {"http", "https"} and parts.port else ""
+    return f"https://{host}{port}/{path}"
 
 
 def find_address(root: Path, environ: Mapping[str, str] = os.environ) -> str | None:
     """Find the public address of the repository: ``BOOK_REPOSITORY``, or else git's remote ``origin``."""
     given = environ.get(VARIABLE, "").strip()
-    if given:
-        address = normalise(given)
-        if address is None:
-            what = "the public address of a repository, like https://host/owner/name."
-            raise BookError(f"{VARIABLE} is {given!r}; it must be {what}")
-        return address
+    address = normalise(given)
+    if given and address is None:
+        what = "the public address of a repository, like https://host/owner/name."
+        raise BookError(f"{VARIABLE} is {given!r}; it must be {what}")
     # A copy inside another repository must not take that one's address.
-    if not (root / ".git").exists():
-        return None
-    try:
-        return normalise(git(root, "remote", "get-url", "origin"))
-    except (OSError, subprocess.CalledProcessError):
-        return None
+    if given or not (root / ".git").exists():
+        return address
+    return normalise(git_if_there(root, "remote", "get-url", "origin") or "")
 
 
 def binder_url(address: str, path: str) -> str:

@@ -12,7 +12,7 @@ import pytest
 import yaml
 from bs4 import BeautifulSoup
 
-from bindery.claims.entries import Entry
+from bindery.claims.entries import Entry, Ledger
 from bindery.claims.intervals import Estimate
 from bindery.claims.records import read
 from bindery.claims.schema import VERDICTS
@@ -21,7 +21,7 @@ from bindery.site import facts, finish
 from bindery.site.claims_box import verdicts
 from bindery.site.directives import bibtex, documented_modules, plain
 from bindery.site.finish import copy_mathjax, polish, redirect_page, svg_size
-from bindery.site.ledger_table import agreement_row, agreement_summary, verdict_cell
+from bindery.site.ledger_table import LedgerFacts, agreement_row, agreement_summary, verdict_cell
 from bindery.site.pages import describe, links_html, prepare
 from bindery.site.serve import served
 
@@ -285,6 +285,35 @@ def test_the_table_of_contents_and_the_pages_hold_the_same():
     listed = {toc["root"], *(page["file"] for page in pages), *below}
     there = {f"book/{path.stem}" for path in (ROOT / "book").iterdir() if path.suffix in {".md", ".ipynb"}}
     assert listed == there
+
+
+class _Facts(LedgerFacts):
+    """The directive away from Sphinx, of a ledger of these entries."""
+
+    ledger = None
+
+    def __init__(self, *entries):
+        self.ledger = Ledger(entries, ())
+
+
+def _facts(*entries):
+    html = "".join(node.astext() for node in _Facts(*entries).run())
+    return [_said(item) for item in html.split("</li>")[:-1]]
+
+
+def test_among_seeds_only_verdicts_that_could_differ_are_counted():
+    moved = _entry("reproduced", "void", seeds={"1": "reproduced", "2": "contradicted"})
+    stayed = _entry("not settled", None, seeds={"1": "not settled", "2": "not settled"})
+    # A measurement decides nothing, a claim that is judged again waits, a void one stands for nothing.
+    fixed = [
+        _entry(word, None, seeds={"1": word, "2": word})
+        for word in ("measured", "being judged again", "not testable", "void")
+    ]
+    others = [_entry(None, "reproduced", seeds={"1": "reproduced"}), _entry("reproduced", None)]
+    said = _facts(moved, stayed, *fixed, *others)
+    assert said[2:] == ["Quick verdicts tried with two other seeds: 2; others then: 1."]
+    assert said[1].startswith("Verdicts that stand: 3;")
+    assert len(_facts(*fixed, *others)) == 2
 
 
 def test_every_source_of_a_claim_is_in_the_bibliography():
