@@ -17,7 +17,7 @@ from packaging.version import Version
 # The packages of the extra `book` that execute or render pages, but that no page imports.
 NOT_FOR_PAGES = frozenset(
     [
-        "docutils", "jupyter-book", "markdown-it-py", "mdit-py-plugins", "nbclient", "papermill", "sphinx",
+        "docutils", "jupyter-book", "markdown-it-py", "myst-parser", "nbclient", "papermill", "sphinx",
         "sphinx-exercise", "sphinx-mathjax-offline", "sphinx-proof", "sphinxcontrib-bibtex", "tornado",
     ]
 )  # fmt: skip
@@ -66,8 +66,7 @@ def _applies(requirement: Requirement, environment: Mapping[str, str]) -> bool:
 
 
 def _version(pin: Requirement) -> str:
-    (specifier,) = pin.specifier
-    return specifier.version
+    return next(iter(pin.specifier)).version
 
 
 def _read_pins(path: Path) -> tuple[list[Requirement], list[str]]:
@@ -77,20 +76,17 @@ def _read_pins(path: Path) -> tuple[list[Requirement], list[str]]:
         text = line.split("#")[0].strip()
         if not text:
             continue
+        where = f"constraints.txt:{number}: {text!r}"
         try:
             pin = Requirement(text)
         except InvalidRequirement:
-            found.append(f"constraints.txt:{number}: {text!r} is not a requirement")
+            found.append(f"{where} is not a requirement")
             continue
-        problem = ""
+        pins.append(pin)
         if [one.operator for one in pin.specifier] != ["=="] or "*" in _version(pin):
-            problem = "must name one exact version, as in name==1.2.3"
+            found.append(f"{where} must name one exact version, as in name==1.2.3")
         elif Version(_version(pin)).local:
-            problem = "must have no local label: only some builds have it"
-        if problem:
-            found.append(f"constraints.txt:{number}: {text!r} {problem}")
-        else:
-            pins.append(pin)
+            found.append(f"{where} must have no local label: only some builds have it")
     return pins, found
 
 

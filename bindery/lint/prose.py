@@ -7,14 +7,10 @@ from functools import cache
 from typing import Literal
 
 from markdown_it import MarkdownIt
+from markdown_it.renderer import RendererHTML
 from markdown_it.token import Token
-from mdit_py_plugins.amsmath import amsmath_plugin
-from mdit_py_plugins.colon_fence import colon_fence_plugin
-from mdit_py_plugins.dollarmath import dollarmath_plugin
-from mdit_py_plugins.footnote import footnote_plugin
-from mdit_py_plugins.front_matter import front_matter_plugin
-from mdit_py_plugins.myst_blocks import myst_block_plugin
-from mdit_py_plugins.myst_role import myst_role_plugin
+from myst_parser.config.main import MdParserConfig
+from myst_parser.parsers.mdit import create_md_parser
 
 Kind = Literal["prose", "math", "alt", "glue"]
 
@@ -39,9 +35,9 @@ class Piece:
 
 @cache
 def _parser() -> MarkdownIt:
-    parser = MarkdownIt("commonmark").enable("table")
-    parser.use(front_matter_plugin).use(dollarmath_plugin).use(amsmath_plugin)
-    return parser.use(colon_fence_plugin).use(myst_role_plugin).use(myst_block_plugin).use(footnote_plugin)
+    # The site's own, with what says something apart from prose.
+    extensions = {"amsmath", "colon_fence", "dollarmath"}
+    return create_md_parser(MdParserConfig(enable_extensions=extensions), RendererHTML)
 
 
 def pieces(text: str, *, first_line: int = 1) -> list[Piece]:
