@@ -44,7 +44,7 @@ def test_at_least_one_worker(toy, workers):
 
 def test_a_failure_reads_as_one_message(toy):
     """A cell is counted without the injected one, and named by its first line that is not blank."""
-    toy.notebook("01_bad", "x = 1", "\nx / 0")
+    toy.notebook("01_bad", "x = 1", "\nx / 0", "y = 2")
     (outcome,) = run_all([job(toy.root, "01_bad", {"profile": "quick", "seed": 0})], 1)
     first, *trace = outcome.failure.split("\n    ")
     number = next(i for i, cell in enumerate(outcome.job.source.cells, 1) if cell.source == "\nx / 0")
