@@ -18,6 +18,8 @@ __all__ = ["block_search"]
 
 # What is left of a column beyond others, or of a residual, is nothing where it is so many roundings long.
 _ROUNDINGS = 100
+# Two columns are as good as each other where what they explain differs by this power of a rounding.
+_TIED = 0.75
 # The index of a block that is silent.
 _SILENT = -1
 
@@ -177,7 +179,9 @@ def _enter(A: Tensor, lengths: Tensor, y: Tensor, sectors: Tensor, block: int) -
     gain = linear.adjoint(A, residual).square_() / rest
     # Of such columns nothing but rounding is left beyond the others, among them these themselves.
     gain.masked_fill_(rest <= _ROUNDINGS * eps * lengths, 0)
-    best, chosen = gain.max(-1)
+    best = gain.clamp_(max=energy.unsqueeze(-1)).amax(-1)
+    # Of columns as good as each other, as all are for the last row, the first: rounding is to decide nothing.
+    chosen = (gain >= (best - eps**_TIED * energy).unsqueeze(-1)).int().argmax(-1)
     nothing = (energy <= _floor(y)) | (best <= _ROUNDINGS * eps * energy)
     return torch.where(nothing, _SILENT, chosen)
 
