@@ -78,6 +78,16 @@ def test_random_words_go_on_over_blocks_and_stop_when_there_are_enough():
     assert len(sign_code(400, 7, generator=source())) == 7
 
 
+def test_a_later_block_is_held_against_all_words_before():
+    words = sign_code(256, 4096, generator=source(6))
+    assert 2048 < len(words) < 4096
+    drawn = (2 * torch.randint(2, (len(words) + 1, 256), generator=source(6)) - 1).double()
+    assert torch.equal(drawn[:-1], words.double())
+    products = (drawn[:-1] @ drawn.mT).triu(1)
+    # The inner product of two words is 256 less twice their distance.
+    assert float(products[:, :-1].abs().max()) <= 256 / 3 < float(products[:, -1].abs().max())
+
+
 def test_hamming_distances_are_counts_of_places():
     a, b = sign_code(30, 3, generator=source(4)), -sign_code(30, 3, generator=source(5))
     counted = torch.stack([torch.stack([(x != y).sum() for y in b]) for x in a])

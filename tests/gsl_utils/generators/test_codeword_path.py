@@ -205,6 +205,7 @@ def test_random_words_come_from_the_source_only():
     # A longer path begins with the same words.
     longer = CodewordPath(2, 400, 1.0, 1.0, inner="random", norm=0.005, generator=source())
     assert longer.alphabet - 2 * len(first) in (0, 1)
+    assert longer.lipschitz <= 1
     assert torch.equal(longer.words[: len(first)].sign(), first.sign())
     distances = hamming_distances(first.sign(), first.sign())[*torch.triu_indices(len(first), len(first), 1)]
     assert bool(((3 * distances >= 200) & (3 * distances <= 400)).all())

@@ -143,6 +143,15 @@ def test_runs_do_not_see_each_other_and_their_source_decides():
     ).all()
 
 
+@pytest.mark.parametrize("p", [1, 2])
+def test_the_decoding_error_is_in_the_norm_of_the_generator(p):
+    G, A, strings, index = game(p=p, runs=3)
+    run = augmented_indexing(
+        G, A, strings, index, bits=40, algorithm=lambda G, A, y: torch.zeros(3, 64, dtype=D)
+    )
+    torch.testing.assert_close(run.decoding_error, torch.full((3,), G.norm, dtype=D))
+
+
 def test_a_larger_factor_takes_a_larger_base():
     G, A, strings, index = game(runs=2)
     assert augmented_indexing(G, A, strings, index, bits=40, factor=3.01).base == math.ceil(48 * 4.01)

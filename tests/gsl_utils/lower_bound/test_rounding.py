@@ -108,6 +108,11 @@ def test_points_of_the_ball_come_in_any_batch_from_the_source_only():
             "A has 3 rows of length 2; its rows must be",
         ),
         (lambda: orthonormal_rows(torch.ones(2, 3)), ValueError, "A has linearly dependent rows"),
+        (
+            lambda: orthonormal_rows(normal(2, 9).T @ normal(2, 9)),
+            ValueError,
+            "A has linearly dependent rows",
+        ),
         (lambda: orthonormal_rows(torch.zeros(1, 3)), ValueError, "A has linearly dependent rows"),
         (lambda: in_ball(3, 2, 1), TypeError, "batch is 3; it must be a sequence"),
         (lambda: in_ball((-1,), 2, 1), ValueError, "batch is -1; it must be at least 0"),
