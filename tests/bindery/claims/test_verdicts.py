@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from bindery.claims.criterion import parse
 from bindery.claims.intervals import Estimate, by_seed
-from bindery.claims.model import Accepted, Claim, Control
+from bindery.claims.model import Claim, Control
 from bindery.claims.verdicts import Measurement, decide
 
 SLOPE = Claim(
@@ -33,7 +33,7 @@ SLOPE = Claim(
     misprint=None,
     unpublished=None,
     again=None,
-    accepted=Accepted("not run", "no chapter has run it yet"),
+    accepted={"verdict": "not run", "reason": "no chapter has run it yet"},
 )
 FAILED = (0.1, 0.0, 0.2)
 
