@@ -179,14 +179,16 @@ class CodewordPath(nn.Module):
     @property
     def knots(self) -> Tensor:
         """All latent points, ``(size, k)``; refused above 1e5 of them."""
-        return self.knot(self._all())
+        return self.knot(self.indices)
 
     @property
     def codewords(self) -> Tensor:
         """All their images, ``(size, n)``; refused above 1e5 of them."""
-        return self.codeword(self._all())
+        return self.codeword(self.indices)
 
-    def _all(self) -> Tensor:
+    @property
+    def indices(self) -> Tensor:
+        """The indices of all points, ``(size,)``, int64; refused above 1e5 of them."""
         if self.size > _MOST_LISTED:
             raise ValueError(
                 f"the set has 2^{self.log2_size:.1f} points; to be listed it must have at most "

@@ -39,8 +39,7 @@ def nearest_word(G: CodewordPath, A: Tensor, y: Tensor) -> Tensor:
     True
     """
     matrices, rows, batch = _flat(G, A, y)
-    points = G.codewords
-    return points[_closest(points, matrices, rows, 1)[..., 0]].reshape(*batch, G.n)
+    return G.codeword(_closest(G, matrices, rows, 1)[..., 0]).reshape(*batch, G.n)
 
 
 def nearest_image(G: CodewordPath, A: Tensor, y: Tensor, *, starts: int = 4, sweeps: int = 20) -> Tensor:
@@ -77,12 +76,11 @@ def nearest_image(G: CodewordPath, A: Tensor, y: Tensor, *, starts: int = 4, swe
     """
     starts, sweeps = checks.integer("starts", starts, 1), checks.integer("sweeps", sweeps, 1)
     matrices, rows, batch = _flat(G, A, y)
-    points = G.codewords
-    starts = min(starts, len(points))
-    first = _closest(points, matrices, rows, starts)
+    starts = min(starts, len(G.indices))
+    first = _closest(G, matrices, rows, starts)
     found = [
-        _descend(G, matrix, row, points[index], sweeps)
-        for matrix, row, index in _parts(matrices, rows, first, starts * G.n * G.alphabet)
+        _descend(G, matrix, row, G.codeword(first[part]), sweeps)
+        for matrix, row, part in _parts(matrices, rows, starts * G.n * G.alphabet)
     ]
     return torch.cat(found).reshape(*batch, G.n)
 
@@ -107,36 +105,45 @@ def _flat(G: CodewordPath, A: object, y: object) -> tuple[Tensor, Tensor, torch.
     return matrices.reshape(-1, *matrices.shape[-2:]), rows, batch
 
 
-def _parts(
-    matrices: Tensor, rows: Tensor, index: Tensor, numbers: int
-) -> list[tuple[Tensor, Tensor, Tensor]]:
+def _parts(matrices: Tensor, rows: Tensor, numbers: int) -> list[tuple[Tensor, Tensor, slice]]:
     """The batch in parts whose tables, of so many numbers a signal, are not too large."""
     step = max(1, _TABLE // numbers)
-    whole = matrices.expand(len(rows), -1, -1)
-    shared = len(matrices) == 1
-    return [
-        (matrices if shared else whole[i : i + step], rows[i : i + step], index[i : i + step])
-        for i in range(0, len(rows), step)
-    ]
+    parts = [slice(i, i + step) for i in range(0, len(rows), step)]
+    return [(matrices if len(matrices) == 1 else matrices[part], rows[part], part) for part in parts]
 
 
-def _closest(points: Tensor, matrices: Tensor, rows: Tensor, count: int) -> Tensor:
-    """The indices ``(B, count)`` of the points whose measurements are nearest, the best first."""
-    m = rows.shape[-1]
+def _closest(G: CodewordPath, matrices: Tensor, rows: Tensor, count: int) -> Tensor:
+    """The indices ``(B, count)`` of the points whose measurements are nearest, the best first.
+
+    A point is k words: the square of its measurements is a sum over pairs of blocks, and of a pair there
+    are only as many products as pairs of words.
+    """
+    symbols, words = G.symbols(G.indices).unbind(-1), G.k * G.alphabet
     found = []
-    for matrix, row, _ in _parts(matrices, rows, rows, len(points) * (1 if len(matrices) == 1 else m)):
-        seen = points @ matrix.mT
-        # The same for all points of a signal: the square of the measurements themselves.
-        cost = seen.square().sum(-1) - 2 * (seen @ row.unsqueeze(-1)).squeeze(-1)
+    for A, y, _ in _parts(matrices, rows, max(len(G.indices), words * max(words, rows.shape[-1]))):
+        seen = _seen(G, A)
+        # The same for all points of a signal, the square of y itself, is left out.
+        cost = A.new_zeros(len(A), len(G.indices))
+        toward = (y[:, None, None] @ seen).squeeze(-2)
+        for a, first in enumerate(symbols):
+            cost = cost - 2 * toward[:, a, first]
+            for c, second in enumerate(symbols[: a + 1]):
+                products = seen[:, a].mT @ seen[:, c]
+                pairs = products.flatten(-2)[:, first * G.alphabet + second]
+                cost = cost + (pairs if a == c else 2 * pairs)
         found.append(cost.topk(count, dim=-1, largest=False).indices)
     return torch.cat(found)
+
+
+def _seen(G: CodewordPath, A: Tensor) -> Tensor:
+    """What each word looks like in each block: ``(B, k, m, M)``."""
+    return A.unflatten(-1, (G.k, -1)).transpose(-3, -2) @ G.words.mT
 
 
 def _descend(G: CodewordPath, A: Tensor, y: Tensor, x: Tensor, sweeps: int) -> Tensor:
     """From each start ``x (B, starts, n)`` to where no block can do better; the best end ``(B, n)``."""
     blocks = A.unflatten(-1, (G.k, -1))
-    # What each word and each segment of the path looks like in each block: (B, k, m, M).
-    seen = (blocks.transpose(-3, -2) @ G.words.mT).expand(len(y), -1, -1, -1)
+    seen = _seen(G, A).expand(len(y), -1, -1, -1)
     begin, along = seen[..., :-1], seen.diff(dim=-1)
     length = along.square().sum(-2).clamp(min=torch.finfo(y.dtype).tiny)
     cross, square = (begin * along).sum(-2), begin.square().sum(-2)
