@@ -142,13 +142,12 @@ def _seen(G: CodewordPath, A: Tensor) -> Tensor:
 
 def _descend(G: CodewordPath, A: Tensor, y: Tensor, x: Tensor, sweeps: int) -> Tensor:
     """From each start ``x (B, starts, n)`` to where no block can do better; the best end ``(B, n)``."""
-    blocks = A.unflatten(-1, (G.k, -1))
     seen = _seen(G, A).expand(len(y), -1, -1, -1)
-    begin, along = seen[..., :-1], seen.diff(dim=-1)
+    begin, end, along = seen[..., :-1], seen[..., 1:], seen.diff(dim=-1)
     length = along.square().sum(-2).clamp(min=torch.finfo(y.dtype).tiny)
     cross, square = (begin * along).sum(-2), begin.square().sum(-2)
     x = x.unflatten(-1, (G.k, -1)).clone()
-    parts = torch.einsum("bmkn,bskn->bskm", blocks.expand(len(y), -1, -1, -1), x)
+    parts = (A.unflatten(-1, (G.k, -1)).transpose(-3, -2) @ x.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
     left = y.unsqueeze(1) - parts.sum(-2)
     cost = left.square().sum(-1)
     for _ in range(sweeps):
@@ -160,7 +159,9 @@ def _descend(G: CodewordPath, A: Tensor, y: Tensor, x: Tensor, sweeps: int) -> T
             segment = (gain + share.square() * length[:, None, c]).argmin(-1)
             share = share.gather(-1, segment.unsqueeze(-1))
             x[:, :, c] = torch.lerp(G.words[segment], G.words[segment + 1], share)
-            parts[:, :, c] = (blocks[:, None, :, c] @ x[:, :, c].unsqueeze(-1)).squeeze(-1)
+            chosen = segment.unsqueeze(-1)
+            here, there = (side[:, c].mT.take_along_dim(chosen, 1) for side in (begin, end))
+            parts[:, :, c] = torch.lerp(here, there, share)
             left = left - parts[:, :, c]
         before, cost = cost, left.square().sum(-1)
         if not bool((cost < before).any()):
