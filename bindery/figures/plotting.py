@@ -35,16 +35,9 @@ def use_style() -> None:
 
 
 def figsize(aspect: float = 0.62) -> tuple[float, float]:
-    """Return the size in inches of a figure one column wide.
+    """Return width and height, in inches, of a figure one column wide; ``aspect`` is height over width.
 
-    Args:
-        aspect: Height over width, positive. Panels go below each other rather than shrink.
-
-    Returns:
-        Width and height in inches, for ``plt.subplots(figsize=...)``.
-
-    Raises:
-        ValueError: ``aspect`` is not positive.
+    Panels go below each other rather than shrink.
 
     >>> figsize(0.5)
     (6.0, 3.0)
@@ -101,14 +94,7 @@ def band(
 def label_lines(ax: Axes, *, gap: float = 1.25) -> None:
     """Write each labelled line's name at its right end, in its colour, instead of a legend.
 
-    Names that would touch are moved apart. Call it last, when the limits of the axes are final.
-
-    Args:
-        ax: Axes with labelled lines.
-        gap: Smallest distance between two names, in heights of a letter.
-
-    Raises:
-        ValueError: No line on the axes has a label, or the axes stand on no figure.
+    Names nearer than ``gap`` heights of a letter are moved apart. Call it last, when the axes are final.
     """
     figure = ax.get_figure(root=True)
     if figure is None:

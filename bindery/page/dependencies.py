@@ -27,8 +27,10 @@ def combined(dependencies: Mapping[str, str]) -> str:
 
 def reasons(recorded: Mapping[str, str], current: Mapping[str, str]) -> list[str]:
     """Return what sets two states of the dependencies apart, one phrase each."""
+    # A module that is no longer reached decided nothing: whoever stops importing it is changed.
     new = dict.fromkeys(current.keys() - recorded.keys(), "is new")
-    gone = dict.fromkeys(recorded.keys() - current.keys(), "is no longer used")
+    dropped = (name for name in recorded.keys() - current.keys() if name.partition(".")[0] != PACKAGE)
+    gone = dict.fromkeys(dropped, "is no longer used")
     both = recorded.keys() & current.keys()
     changed = {name: "changed" for name in both if recorded[name] != current[name]}
     return [f"{name} {how}" for name, how in sorted((new | gone | changed).items())]
@@ -84,10 +86,7 @@ def _constraints_digest(root: Path) -> str:
 
 
 def _science(sources: Sources, trees: list[ast.Module]) -> dict[str, str]:
-    """Return what code loads of the science: its modules, its data sets, and files that ship with it.
-
-    Digits ship with scikit-learn, whose version is pinned. Where a name is computed, every data set counts.
-    """
+    """Return what code loads of the science: its modules, data sets (all where a name is computed), files."""
     modules = sources.closure(trees)
     found = {module: sources.digest(module) for module in modules}
     for arguments in _calls(trees, _LOAD_DATA):
@@ -101,10 +100,7 @@ def _science(sources: Sources, trees: list[ast.Module]) -> dict[str, str]:
 
 
 def _results(root: Path, stem: str, trees: list[ast.Module], sources: Sources) -> dict[str, str]:
-    """Return the stored results that a notebook shows: a chapter without any is a dependency as well.
-
-    A page that shows the benchmarks says whether they are of today's code, which it need not import itself.
-    """
+    """Return the stored results that a notebook shows, and the code of benchmarks that it judges by."""
     found: dict[str, str] = {}
     for arguments in _calls(trees, _LOAD_RESULTS, _STORED):
         for chapter in arguments or {stem}:

@@ -1,7 +1,6 @@
 """What the libraries compute from fixed inputs, digested by part: ``python -m bindery.page.fingerprint``.
 
-Where a part has other bytes than on the machine that made the pages, so may a page have. The shapes are those
-at which libraries change from one inner loop to another, and those of the chapters.
+Where a part has other bytes than on the machine that made the pages, so may a page have.
 """
 
 import hashlib
@@ -16,6 +15,7 @@ from torch import Tensor
 from torch.nn import functional
 
 Part = Iterator[Any]
+# Where libraries change from one inner loop to another, and those of the chapters.
 _SHAPES = ((1, 3, 2), (5, 7, 9), (16, 16, 16), (33, 65, 17), (64, 100, 100), (50, 256, 40), (200, 784, 500))
 
 

@@ -29,6 +29,7 @@ class Sources:
         # Of a module: its code without comments and docstrings, and its string literals.
         self.digest = cache(lambda module: code_digest([self.tree(module)]))
         self.words = cache(lambda module: strings(self.tree(module)))
+        self.handed_on = cache(self._handed_on)
 
     def _tree(self, module: str) -> ast.Module:
         file = self.path(module)
@@ -55,11 +56,34 @@ class Sources:
         return sorted(seen)
 
     def _loaded(self, tree: ast.AST, here: str, package: str) -> Iterator[str]:
-        """Yield the modules that a tree's imports load: each package on the way, too."""
+        """Yield the modules that a tree's imports reach."""
         for _, name in imports(tree, here):
-            parts = name.split(".")
-            loaded = (".".join(parts[:end]) for end in range(1, len(parts) + 1))
-            yield from (module for module in loaded if parts[0] == package and self.path(module))
+            if name.partition(".")[0] == package:
+                yield from self._behind(name)
+
+    def _behind(self, name: str) -> Iterator[str]:
+        """Yield the modules behind a dotted name: those on the way that do something, and the last."""
+        # A room that only hands names on is looked through to the module of the one that is asked for: a
+        # further generator must not make every page with a generator stale.
+        parts = name.split(".")
+        for end in range(1, len(parts) + 1):
+            module, rest = ".".join(parts[:end]), parts[end : end + 1]
+            if not self.path(module):
+                return
+            handed = self.handed_on(module)
+            if rest and handed and self.path(f"{module}.{rest[0]}"):
+                continue
+            if rest and rest[0] in handed:
+                yield from self._behind(handed[rest[0]])
+                return
+            yield module
+
+    def _handed_on(self, module: str) -> dict[str, str]:
+        """What an ``__init__`` that does nothing else hands on: names, with the dotted names behind them."""
+        tree, silent = self.tree(module), (ast.Import, ast.ImportFrom, ast.Expr)
+        quiet = all(isinstance(one, silent) or ast.unparse(one).startswith("__all__ =") for one in tree.body)
+        is_room = self.root.joinpath(*module.split(".")).is_dir()
+        return dict(imports(tree, module)) if quiet and is_room else {}
 
     @cached_property
     def registered(self) -> dict[str, str]:

@@ -16,11 +16,8 @@ _PRIVATE_ENDINGS = (".local", ".localdomain", ".internal", ".lan", ".home", ".co
 
 
 def normalise(remote: str) -> str | None:
-    """Turn a git remote into the https address that a browser opens, or None where it has no public one.
-
-    Credentials, ports of ssh and a trailing ``.git`` are dropped; folders, ``file://``, bare host names,
-    numeric addresses and private domains are not public.
-    """
+    """Turn a git remote into the https address that a browser opens, or None where it has no public one."""
+    # Folders, ``file://``, bare host names, numeric addresses and private domains are not public.
     parts = urlsplit(_SCP.sub(r"ssh://\g<host>/\g<path>", remote.strip()))
     host, path = parts.hostname or "", parts.path.strip("/").removesuffix(".git").strip("/")
     private = "." not in host or re.fullmatch(r"[\d.]+", host) or host.endswith(_PRIVATE_ENDINGS)

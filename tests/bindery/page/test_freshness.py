@@ -67,7 +67,6 @@ def test_everything_that_changed_is_named(book):
     expected = [
         "constraints.txt changed",
         "gsl_utils.metrics is new",
-        "gsl_utils.sensing is no longer used",
         "notebook changed",
     ]
     assert dependencies.problems(book.root)[2] == f"03_lower is stale: {'; '.join(expected)}"
