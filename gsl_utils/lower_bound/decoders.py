@@ -12,6 +12,9 @@ __all__ = ["nearest_image", "nearest_index", "nearest_word"]
 
 # Numbers of a table that is made at once.
 _TABLE = 1 << 22
+# Squares that differ by so many roundings of the largest are the same: fewer rows than blocks leave many
+# places that explain y exactly, and of these the first is taken, on every machine.
+_ROUNDINGS = 100
 
 
 def nearest_word(G: CodewordPath, A: Tensor, y: Tensor) -> Tensor:
@@ -50,7 +53,8 @@ def nearest_image(G: CodewordPath, A: Tensor, y: Tensor, *, starts: int = 4, swe
     While the other blocks stand still, the best place of one block on its path is found exactly: the nearest
     point of each of its M - 1 segments is in closed form. Blocks take turns until none moves. That is a
     descent from the points of the set that fit best, so that the answer fits no worse than
-    ``nearest_word``; with k = 1 it is the best of the image.
+    ``nearest_word``; with k = 1 it is the best of the image. Of places that explain y as well, which there
+    are with few rows, the first on the path is taken.
 
     Args:
         G: The generator, with at most 1e5 points in its set.
@@ -150,13 +154,15 @@ def _descend(G: CodewordPath, A: Tensor, y: Tensor, x: Tensor, sweeps: int) -> T
     parts = (A.unflatten(-1, (G.k, -1)).transpose(-3, -2) @ x.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
     left = y.unsqueeze(1) - parts.sum(-2)
     cost = left.square().sum(-1)
+    size = seen.square().sum(-2).flatten(1).amax(-1) * G.k**2 + y.square().sum(-1)
+    slack = _ROUNDINGS * torch.finfo(y.dtype).eps * size.unsqueeze(-1)
     for _ in range(sweeps):
         for c in range(G.k):
             left = left + parts[:, :, c]
             toward, away = left @ along[:, c], left @ begin[:, c]
             share = ((toward - cross[:, None, c]) / length[:, None, c]).clamp(0, 1)
             gain = square[:, None, c] - 2 * away - 2 * share * (toward - cross[:, None, c])
-            segment = (gain + share.square() * length[:, None, c]).argmin(-1)
+            segment = _first_least(gain + share.square() * length[:, None, c], slack)
             share = share.gather(-1, segment.unsqueeze(-1))
             x[:, :, c] = torch.lerp(G.words[segment], G.words[segment + 1], share)
             chosen = segment.unsqueeze(-1)
@@ -164,7 +170,13 @@ def _descend(G: CodewordPath, A: Tensor, y: Tensor, x: Tensor, sweeps: int) -> T
             parts[:, :, c] = torch.lerp(here, there, share)
             left = left - parts[:, :, c]
         before, cost = cost, left.square().sum(-1)
-        if not bool((cost < before).any()):
+        if not bool((cost < before - slack).any()):
             break
-    best = cost.argmin(-1).view(-1, 1, 1, 1)
+    best = _first_least(cost, slack.squeeze(-1)).view(-1, 1, 1, 1)
     return x.take_along_dim(best, 1).flatten(1)
+
+
+def _first_least(cost: Tensor, slack: Tensor) -> Tensor:
+    """The index of the first entry of the last dimension that is the least, up to a slack."""
+    least = cost.amin(-1) + slack
+    return (cost <= least.unsqueeze(-1)).int().argmax(-1)

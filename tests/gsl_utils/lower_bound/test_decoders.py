@@ -77,6 +77,20 @@ def test_the_image_is_in_the_image_and_fits_no_worse_than_the_words():
     torch.testing.assert_close(nearest_image(G, eye, image), image, rtol=1e-9, atol=1e-12)
 
 
+def test_of_places_that_fit_alike_the_first_is_taken():
+    G, A = CodewordPath(1, 16, 2.0, 1.0), normal(1, 16)
+    # One row along a path: it takes this value on several segments.
+    path = (G.words @ A.mT).squeeze(-1)
+    y = path[3:5].mean().reshape(1)
+    crossed = ((path[:-1] - y) * (path[1:] - y) <= 0).nonzero().flatten()
+    assert len(crossed) > 1
+    first = int(crossed[0])
+    share = (y - path[first]) / (path[first + 1] - path[first])
+    by_hand = G.words[first] + share * (G.words[first + 1] - G.words[first])
+    for scale in (1.0, 3.0, 1e-3):
+        torch.testing.assert_close(nearest_image(G, scale * A, scale * y), by_hand)
+
+
 def test_a_signal_of_the_image_comes_back():
     G = CodewordPath(3, 48, 3.0, 1.0)
     z = torch.rand(40, 3, generator=source(), dtype=D)
