@@ -21,7 +21,7 @@ def normal(*shape, seed=0):
 @pytest.mark.parametrize("table", [1, 1 << 22])
 def test_the_nearest_word_is_the_best_of_all(own, table, monkeypatch):
     monkeypatch.setattr(decoders, "_TABLE", table)
-    G = CodewordPath(2, 32, 3.0, 1.0)
+    G = CodewordPath(4, 32, 3.0, 1.0)
     A = normal(9, 3, 32) if own else normal(3, 32)
     y = 0.2 * normal(9, 3, seed=1)
     found = nearest_word(G, A, y)
@@ -29,6 +29,14 @@ def test_the_nearest_word_is_the_best_of_all(own, table, monkeypatch):
         matrix = A[i] if own else A
         best = min(G.codewords, key=lambda word: float((y[i] - matrix @ word).norm()))
         assert torch.equal(found[i], best)
+
+
+@pytest.mark.parametrize("p", [1, 2])
+def test_the_nearest_index_is_that_of_the_norm_and_every_signal_has_one(p, monkeypatch):
+    monkeypatch.setattr(decoders, "_TABLE", 20)
+    points, x = normal(10, 4), normal(7, 4, seed=1)
+    by_hand = [min(range(10), key=lambda i: float((points[i] - one).norm(p=p))) for one in x]
+    assert decoders.nearest_index(points, x, p).tolist() == by_hand
 
 
 def test_batches_keep_their_shape_and_signals_do_not_see_each_other():
