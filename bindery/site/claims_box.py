@@ -59,7 +59,7 @@ class ClaimsTable(OfChapter):
         for entry in self.entries():
             claim, page = entry.record, facts.page_of(entry.record, self.env.found_docs)
             run = f" ({entry.deciding.profile})" if entry.deciding.profile else ""
-            out.html("<tr><td>").text(claim.proposition).html("</td>")
+            out.html('<tr><td class="prose">').text(claim.proposition).html("</td>")
             out.html(f"<td>{verdict(entry.deciding.word)}{run}</td><td>")
             out.html(f"{link(self.address(page or f'book/ledger.html#{claim.id}'), claim.id)}</td></tr>")
         return out.end_table().nodes
