@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bindery.page.kernels import environment
-from bindery.page.units import seconds_of_a_unit
+from bindery.page.run_times import seconds_of_a_unit
 
 __all__ = ["Cost", "costs"]
 
