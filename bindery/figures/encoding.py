@@ -73,8 +73,8 @@ def _quantise(array: np.ndarray) -> np.ndarray:
     if array.dtype.kind != "f":
         return array
     largest = float(np.abs(array[np.isfinite(array)]).max(initial=0.0))
-    if largest == 0.0:
-        return array.astype(np.float32) + np.float32(0.0)
+    if largest < np.finfo(np.float32).tiny:  # nothing that a float32 can say
+        return np.where(np.isfinite(array), 0.0, array).astype(np.float32)
     digits = 3 - math.floor(math.log10(largest))
     return (np.round(array.astype(np.float64), digits) + 0.0).astype(np.float32)
 

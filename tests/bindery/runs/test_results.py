@@ -307,7 +307,7 @@ def test_sources_that_came_and_went_are_named(kept):
     kept.module("metrics", "")
     kept.notebook(STEM, "import gsl_utils.metrics")
     changed = results.load(STEM, kept.root).stale
-    assert changed == ["code cells changed", "gsl_utils.metrics is new", "gsl_utils.sparse is no longer used"]
+    assert changed == ["code cells changed", "gsl_utils.metrics is new"]
     (kept.root / "notebooks" / f"{STEM}.ipynb").unlink()
     assert results.load(STEM, kept.root).stale == [f"notebooks/{STEM}.ipynb does not exist"]
 
