@@ -142,6 +142,9 @@ class LowWidthSparseReLU(nn.Module):
     def encode(self, x: Tensor) -> Tensor:
         r"""An input whose image is ``x``, for every x with at most k non-zeros.
 
+        The angle has to be small enough for that, and ``safe_tan_alpha`` alone does not ensure it: it keeps
+        other entries silent, and in a rare network a support needs a narrower wedge to be reached.
+
         .. math:: \langle z, \sigma_i\tan\alpha\,v'_i - v_i\rangle = \tfrac12|x_i| \quad (i \in S), \qquad
                   \langle z, w\rangle = \lambda,
                   \qquad \sigma_i = \operatorname{sign}\langle v'_i, w\rangle
