@@ -10,7 +10,13 @@ from torch import Tensor, nn
 
 from gsl_utils.common import checks
 from gsl_utils.common.generator_checks import fed
-from gsl_utils.generators.low_width_geometry import common_direction, gadget_sets, inputs_to_try, safe_tangent
+from gsl_utils.generators.low_width_geometry import (
+    common_direction,
+    crossing_tangent,
+    gadget_sets,
+    inputs_to_try,
+    reaching_tangent,
+)
 from gsl_utils.generators.low_width_layers import dense_network
 from gsl_utils.generators.low_width_preimage import preimages
 
@@ -30,8 +36,8 @@ class LowWidthSparseReLU(nn.Module):
     Each of the 2n gadgets has its random unit vector :math:`v_j` and a random unit vector :math:`v'_j \perp
     v_j`. It is active in a double wedge: where z, projected on the plane of the two, lies within the angle
     alpha of :math:`\pm v'_j`. For each set S of k gadgets there is one direction, orthogonal to their
-    vectors :math:`v_j`, along which all of them are active. Where no k + 1 wedges meet, which
-    ``safe_tan_alpha`` ensures, no image has more than k non-zeros.
+    vectors :math:`v_j`, along which all of them are active. Where no k + 1 wedges meet no image has more than
+    k non-zeros; ``safe_tan_alpha`` ensures it, and that every k-sparse vector is an image.
 
     In the code gadgets are counted from 0: gadget ``2 i`` makes entry i positive and ``2 i + 1`` negative.
 
@@ -142,8 +148,7 @@ class LowWidthSparseReLU(nn.Module):
     def encode(self, x: Tensor) -> Tensor:
         r"""An input whose image is ``x``, for every x with at most k non-zeros.
 
-        The angle has to be small enough for that, and ``safe_tan_alpha`` alone does not ensure it: it keeps
-        other entries silent, and in a rare network a support needs a narrower wedge to be reached.
+        The angle has to be small enough for that: ``safe_tan_alpha`` is.
 
         .. math:: \langle z, \sigma_i\tan\alpha\,v'_i - v_i\rangle = \tfrac12|x_i| \quad (i \in S), \qquad
                   \langle z, w\rangle = \lambda,
@@ -243,12 +248,16 @@ class LowWidthSparseReLU(nn.Module):
         return (across.abs() < self.tan_alpha * along.abs()).all(-1)
 
     def safe_tan_alpha(self) -> float:
-        r"""The widest wedges of which we can prove that no k + 1 meet, so that no image has more non-zeros.
+        r"""The widest wedges for which we can prove that the range is the set of all k-sparse vectors.
 
-        .. math:: \tan\alpha \le \min_{|J| = k+1} \frac{\sigma_{\min}(V_J)}{\|V'_J\|_2}
+        .. math:: \tan\alpha \le \min_{|J| = k+1} \frac{\sigma_{\min}(V_J)}{\|V'_J\|_2}, \qquad
+                  \tan\alpha < \min_S \frac{a_S}{1 + a_S}\,\frac{\sigma_{\min}(V_S)}{\|V'_S\|_2},
+                  \qquad a_S = \min_{i\in S}|\langle v'_i, w_S\rangle|
 
-        Where all gadgets of J are active, :math:`\|V_J z\| < \tan\alpha\,\|V'_J z\|`, which this rules out.
-        The minimum is over all J of the 2n gadgets, in float64; half of it leaves room for rounding.
+        The first: no k + 1 wedges meet. Where all gadgets of J are active, :math:`\|V_J z\| <
+        \tan\alpha\,\|V'_J z\|`, which it rules out. The second, over all supports of k entries and all signs:
+        every such vector has a preimage, as the direction in which that is sought stays inside of its wedges.
+        The minima are exhaustive, in float64; half of the result leaves room for rounding.
 
         Raises:
             ValueError: There are more than 1e6 sets of k + 1 gadgets.
@@ -265,7 +274,8 @@ class LowWidthSparseReLU(nn.Module):
                 f"n is {self.n} and k is {self.k}: there are {subsets} sets of k + 1 gadgets; there must be "
                 f"at most {_MOST_SUBSETS} to go through them all: count_leaks tries some instead."
             )
-        return safe_tangent(self.v.double(), self.v_prime.double())
+        v, v_prime = self.v.double(), self.v_prime.double()
+        return min(crossing_tangent(v, v_prime), reaching_tangent(v, v_prime))
 
     @torch.no_grad()
     def count_leaks(self, tries: int, *, generator: torch.Generator | None = None) -> int:

@@ -1,4 +1,4 @@
-"""Where double wedges meet: common directions of gadgets, and how wide wedges may be that k + 1 never do.
+"""Where double wedges meet: common directions of gadgets, and how wide wedges may be.
 
 Gadget j has the unit vectors ``v[j]`` across its wedge and ``v_prime[j]`` along it.
 """
@@ -14,12 +14,13 @@ from torch import Tensor
 
 __all__ = [
     "common_direction",
+    "crossing_tangent",
     "gadget_sets",
     "inputs_to_try",
     "near_crossings",
     "null_basis",
     "oriented",
-    "safe_tangent",
+    "reaching_tangent",
 ]
 
 _CHUNK = 16_384
@@ -37,7 +38,7 @@ def null_basis(rows: Tensor) -> Tensor:
     return torch.linalg.qr(rows.mT, mode="complete").Q
 
 
-def safe_tangent(v: Tensor, v_prime: Tensor) -> float:
+def crossing_tangent(v: Tensor, v_prime: Tensor) -> float:
     r"""The minimum of :math:`\sigma_{\min}(V_J) / \|V'_J\|_2` over all sets J of k + 1 gadgets."""
     gadgets, size = v.shape
     # For unit rows sigma_min >= |det| ((size - 1) / size)^((size - 1) / 2), by the mean of the other singular
@@ -54,6 +55,30 @@ def safe_tangent(v: Tensor, v_prime: Tensor) -> float:
             if len(kept):
                 smallest = torch.linalg.svdvals(v[kept])[..., -1]
                 least = min(least, float((smallest / torch.linalg.svdvals(v_prime[kept])[..., 0]).min()))
+    return least
+
+
+def reaching_tangent(v: Tensor, v_prime: Tensor) -> float:
+    r"""The widest wedges for which we can prove that every support, with all signs, has an input.
+
+    .. math:: \min_S \frac{a_S}{1 + a_S} \frac{\sigma_{\min}(V_S)}{\|V'_S\|_2},
+              \qquad a_S = \min_{i\in S} |\langle v'_i, w_S\rangle|
+
+    The inputs of what S makes go on without end in a direction p with :math:`\langle w_S, p\rangle = 1` and
+    :math:`\langle v_i, p\rangle = t\,\sigma_i\langle v'_i, p\rangle`; far out they are in all wedges if these
+    products are positive. With :math:`p = w_S + u`, where :math:`u \perp w_S`, and
+    :math:`\tau = t\,\|V'_S\| / \sigma_{\min}(V_S)` we have :math:`\|u\| \le \tau(1 + \|u\|)`, so that
+    :math:`\sigma_i\langle v'_i, p\rangle \ge a_S - \tau/(1 - \tau)`, which is positive below the bound.
+    """
+    gadgets, dim = v.shape
+    signs = torch.tensor(list(itertools.product((0, 1), repeat=dim - 1)), device=v.device)
+    supports = itertools.combinations(range(gadgets // 2), dim - 1)
+    least = torch.inf
+    while chunk := list(itertools.islice(supports, max(1, _CHUNK // len(signs)))):
+        S = (2 * torch.tensor(chunk, device=v.device).unsqueeze(1) + signs).flatten(0, 1)
+        along = (v_prime[S] @ common_direction(v[S]).unsqueeze(-1)).squeeze(-1).abs().amin(-1)
+        ratio = torch.linalg.svdvals(v[S])[..., -1] / torch.linalg.svdvals(v_prime[S])[..., 0]
+        least = min(least, float((along / (1 + along) * ratio).min()))
     return least
 
 

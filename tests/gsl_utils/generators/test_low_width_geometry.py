@@ -8,9 +8,10 @@ import torch
 
 from gsl_utils.generators import low_width_geometry as geometry
 from gsl_utils.generators.low_width_geometry import (
+    crossing_tangent,
     near_crossings,
     null_basis,
-    safe_tangent,
+    reaching_tangent,
 )
 from gsl_utils.generators.low_width_preimage import silent_directions
 
@@ -45,7 +46,7 @@ def test_the_safe_angle_is_the_least_over_all_sets(gadgets, size, chunk, monkeyp
             np.linalg.svd(v.numpy()[list(J)])[1][-1] / np.linalg.norm(v_prime.numpy()[list(J)], 2)
             for J in itertools.combinations(range(gadgets), size)
         )
-        assert safe_tangent(v, v_prime) == pytest.approx(want, rel=1e-9)
+        assert crossing_tangent(v, v_prime) == pytest.approx(want, rel=1e-9)
 
 
 def test_below_the_safe_angle_no_direction_is_in_too_many_wedges_and_above_some_is():
@@ -54,7 +55,7 @@ def test_below_the_safe_angle_no_direction_is_in_too_many_wedges_and_above_some_
     z = torch.cat([near_crossings(v, v_prime, sets), directions(100_000, 3, seed=1)[0]])
     ratio = (z @ v.mT).abs() / (z @ v_prime.mT).abs()
     third = ratio.sort(-1).values[:, 2].min()  # the angle from which on three wedges meet there
-    assert safe_tangent(v, v_prime) <= third < 3 * safe_tangent(v, v_prime)
+    assert crossing_tangent(v, v_prime) <= third < 3 * crossing_tangent(v, v_prime)
 
 
 def test_near_crossings_are_where_a_set_and_its_nearest_gadget_come_closest():
@@ -86,3 +87,41 @@ def test_silent_directions_are_common_to_the_support_and_far_from_other_wedges()
             # One direction in forty wedges is some 1/100 from the nearest; the best of sixteen is farther.
             assert (v[others] @ direction).abs().min() > 0.02
     assert torch.equal(w[0], basis[0, :, -1])
+
+
+def reached(v, v_prime, t):
+    """Say of every support and sign whether the direction of its preimages is inside of all its wedges."""
+    size, supports = v.shape[-1] - 1, itertools.combinations(range(len(v) // 2), v.shape[-1] - 1)
+    for entries, signs in itertools.product(supports, itertools.product((0, 1), repeat=size)):
+        S = [2 * entry + sign for entry, sign in zip(entries, signs, strict=True)]
+        V, V_prime = v[S].numpy(), v_prime[S].numpy()
+        w = np.linalg.svd(V)[2][-1]
+        edges = np.sign(V_prime @ w)[:, None] * t * V_prime - V
+        p = np.linalg.solve(np.vstack([edges, w]), np.eye(size + 1)[-1])
+        yield bool((V @ p > 0).all()), V, V_prime, w
+
+
+@pytest.mark.parametrize(("entries", "size"), [(5, 2), (5, 3), (4, 4)])
+@pytest.mark.parametrize("chunk", [3, 1000])
+def test_below_the_reaching_angle_every_support_has_its_direction(entries, size, chunk, monkeypatch):
+    monkeypatch.setattr(geometry, "_CHUNK", chunk)
+    for seed in range(5):
+        v, v_prime = directions(2 * entries, size, seed)
+        bound = reaching_tangent(v, v_prime)
+        want = np.inf
+        for inside, V, V_prime, w in reached(v, v_prime, 0.999 * bound):
+            assert inside
+            least = np.abs(V_prime @ w).min()
+            want = min(want, least / (1 + least) * np.linalg.svd(V)[1][-1] / np.linalg.norm(V_prime, 2))
+        assert bound == pytest.approx(want, rel=1e-9)
+
+
+def test_a_safe_angle_that_only_keeps_wedges_apart_does_not_reach_every_target():
+    # Seeds at which the first bound is the wider one: somewhere beyond the second a support is lost.
+    lost = 0
+    for seed in range(60):
+        v, v_prime = directions(8, 3, seed)
+        crossing, reaching = crossing_tangent(v, v_prime), reaching_tangent(v, v_prime)
+        if reaching < crossing / 4:
+            lost += not all(inside for inside, *_ in reached(v, v_prime, crossing))
+    assert lost > 0
