@@ -3,6 +3,7 @@
 from gsl_utils.generators.codeword_path import CodewordPath
 from gsl_utils.generators.elementwise import Exponential, Sigmoid
 from gsl_utils.generators.low_width import LowWidthSparseReLU
+from gsl_utils.generators.random_relu import RandomReLU
 from gsl_utils.generators.realnvp import RealNVP
 from gsl_utils.generators.sparse_relu import SparseReLU
 from gsl_utils.generators.synthesis import Synthesis
@@ -14,6 +15,7 @@ __all__ = [
     "CodewordPath",
     "Exponential",
     "LowWidthSparseReLU",
+    "RandomReLU",
     "RealNVP",
     "Sigmoid",
     "SparseReLU",
