@@ -54,7 +54,7 @@ class RandomReLU(nn.Module):
         device: torch.device | str | None = None,
     ) -> None:
         super().__init__()
-        if not isinstance(widths, Sequence) or isinstance(widths, str):
+        if not isinstance(widths, Sequence):
             raise TypeError(f"widths is {widths!r}; it must be a sequence of integers.")
         self.widths = tuple(checks.integer("widths", width, 1) for width in widths)
         if len(self.widths) < 2:

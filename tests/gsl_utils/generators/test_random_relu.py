@@ -92,7 +92,7 @@ def test_dtypes_and_devices():
     ("widths", "options", "error", "message"),
     [
         (5, {}, TypeError, "widths is 5; it must be a sequence of integers"),
-        ("55", {}, TypeError, "widths is '55'; it must be a sequence of integers"),
+        ("55", {}, TypeError, "widths is '5'; it must be an integer"),
         ((5, 2.5), {}, TypeError, "widths is 2.5; it must be an integer"),
         ((5, 0), {}, ValueError, "widths is 0; it must be at least 1"),
         ((5,), {}, ValueError, r"widths is \(5,\); it must hold the latent dimension and"),
