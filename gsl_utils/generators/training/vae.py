@@ -212,9 +212,7 @@ class _Run:
         if path is None:
             return None
         if self.generator is None:
-            raise ValueError(
-                "generator is None and checkpoint is given; beside it it must be a torch.Generator."
-            )
+            raise ValueError("generator is None; where checkpoint is given it must be a torch.Generator.")
         decides = {
             "images": [images],
             "weights": self.vae.state_dict().values(),

@@ -200,6 +200,16 @@ def test_killed_while_it_writes_a_run_has_the_checkpoint_of_before(tmp_path, mon
     assert seen == [3, 4]
 
 
+def test_a_checkpoint_is_replaced_and_never_written_over(tmp_path):
+    path = tmp_path / "vae.checkpoint"
+    with pytest.raises(Killed):
+        fit(path, callback=killed_after(1))
+    before = path.read_bytes()
+    with path.open("rb") as file:
+        fit(path)
+        assert file.read() == before != path.read_bytes()
+
+
 @pytest.mark.parametrize(
     ("change", "named"),
     [
@@ -319,7 +329,7 @@ def test_a_bar_without_tqdm_is_refused(monkeypatch):
             ValueError,
             "checkpoint is nowhere.*, whose folder is not there",
         ),
-        ({"checkpoint": "x", "generator": None}, ValueError, "generator is None and checkpoint is given"),
+        ({"checkpoint": "x", "generator": None}, ValueError, "generator is None; where checkpoint is given"),
     ],
 )
 def test_training_names_bad_input(change, error, message):
