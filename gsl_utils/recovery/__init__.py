@@ -18,6 +18,7 @@ from gsl_utils.recovery.gsl.oracle import support_oracle
 from gsl_utils.recovery.gsl.weighted import gsl_l1, gsl_l2
 from gsl_utils.recovery.penalties import L1, L2, HardSparsity, Penalty
 from gsl_utils.recovery.recover import recover
+from gsl_utils.recovery.sparse_gen import sparse_gen
 
 __all__ = [
     "L1",
@@ -33,5 +34,6 @@ __all__ = [
     "gsl_l2",
     "gsl_rls",
     "recover",
+    "sparse_gen",
     "support_oracle",
 ]
