@@ -13,6 +13,8 @@ from gsl_utils.generators.random_relu import RandomReLU
 
 __all__ = ["PlanarPoints", "planar_critical_points"]
 
+_ROUNDING = 1000  # machine precisions
+
 
 class PlanarPoints(NamedTuple):
     """Critical points ``(C, 2)`` by ascending angle, as ``planar_critical_points`` gives them.
@@ -148,14 +150,17 @@ def _on_rays(rays: Tensor, jacobians: Tensor, y: Tensor) -> tuple[Tensor, Tensor
     """The best points of the rays that are minima, and those that are saddles."""
     left = jacobians.roll(1, 0)
     image = (jacobians @ rays.unsqueeze(-1)).squeeze(-1)
-    length = (image @ y) / image.square().sum(-1)
+    energy = image.square().sum(-1)
+    length = (image @ y) / energy
     residual = length.unsqueeze(-1) * image - y
     across = torch.stack([-rays[:, 1], rays[:, 0]], -1)
     slopes = [((side @ across.unsqueeze(-1)).squeeze(-1) * residual).sum(-1) for side in (left, jacobians)]
     z = length.unsqueeze(-1) * rays
-    # Comparisons with the length of a ray whose image is zero are false.
-    up = (slopes[0] < 0) & (slopes[1] > 0) & (length > 0)
-    down = (slopes[0] > 0) & (slopes[1] < 0) & (length > 0)
+    # Nearer to the origin than rounding tells is the origin; where a ray's image is zero no comparison holds.
+    there = length.square() * energy > (_ROUNDING * torch.finfo(y.dtype).eps) ** 2 * y.square().sum()
+    there &= length > 0
+    up = (slopes[0] < 0) & (slopes[1] > 0) & there
+    down = (slopes[0] > 0) & (slopes[1] < 0) & there
     return z[up], z[down]
 
 
