@@ -34,7 +34,7 @@ def nearest_word(G: CodewordPath, A: Tensor, y: Tensor) -> Tensor:
         TypeError: An argument has the wrong type, or dtypes or devices differ.
         ValueError: Shapes do not fit, entries are not finite, or the set has more than 1e5 points.
 
-    Taught in chapter 3.
+    Of points that explain y as well, the first is taken. Taught in chapter 3.
 
     >>> G = CodewordPath(2, 8, 4.0, 1.0)
     >>> x = G.codewords
@@ -135,7 +135,8 @@ def _closest(G: CodewordPath, matrices: Tensor, rows: Tensor, count: int) -> Ten
                 products = seen[:, a].mT @ seen[:, c]
                 pairs = products.flatten(-2)[:, first * G.alphabet + second]
                 cost = cost + (pairs if a == c else 2 * pairs)
-        found.append(cost.topk(count, dim=-1, largest=False).indices)
+        size = seen.square().sum(-2).flatten(1).amax(-1) * G.k**2 + y.square().sum(-1)
+        found.append(_first_of_least(cost, size.unsqueeze(-1), count))
     return torch.cat(found)
 
 
@@ -174,6 +175,18 @@ def _descend(G: CodewordPath, A: Tensor, y: Tensor, x: Tensor, sweeps: int) -> T
             break
     best = _first_least(cost, slack.squeeze(-1)).view(-1, 1, 1, 1)
     return x.take_along_dim(best, 1).flatten(1)
+
+
+def _first_of_least(cost: Tensor, size: Tensor, count: int) -> Tensor:
+    """The indices of the ``count`` least entries of the last dimension; of equal ones the first.
+
+    Entries are the same if they agree to some nine digits of their size: a whole number that counts these
+    digits, and after them the index, decides.
+    """
+    above = cost.double() - cost.double().amin(-1, keepdim=True)
+    steps = (above / size.double().clamp(min=1e-300) * 2.0**30).round()
+    place = torch.arange(cost.shape[-1], dtype=torch.float64, device=cost.device)
+    return (steps * cost.shape[-1] + place).topk(count, dim=-1, largest=False).indices
 
 
 def _first_least(cost: Tensor, slack: Tensor) -> Tensor:

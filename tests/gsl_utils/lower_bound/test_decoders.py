@@ -1,5 +1,7 @@
 """The nearest point of the set and of the image: against trying all, and against a fine grid."""
 
+import math
+
 import pytest
 import torch
 
@@ -139,3 +141,23 @@ def test_sets_too_large_to_list_and_bad_options_are_refused():
     for option in ("starts", "sweeps"):
         with pytest.raises(ValueError, match=f"{option} is 0; it must be at least 1"):
             nearest_image(CodewordPath(2, 8, 1.0, 1.0), torch.ones(2, 8, dtype=D), y, **{option: 0})
+
+
+def test_of_words_with_the_same_measurements_the_first_is_taken_however_they_are_rounded():
+    # Two rows of signs tell few of the words of signs apart.
+    G = CodewordPath(4, 64, 8.0, 2.0)
+    A = torch.stack([torch.ones(64, dtype=D), torch.arange(64) % 2 * 2.0 - 1]) / 8
+    y = (G.codewords + 0.01 * normal(G.size, 64)) @ A.mT
+    misfit = (y.unsqueeze(1) - G.codewords @ A.mT).norm(dim=-1)
+    first = (misfit <= misfit.amin(-1, keepdim=True) + 1e-6).int().argmax(-1)
+    assert len(first.unique()) < G.size / 2
+    for angle in (0.0, 0.3, 1.0, 2.0):
+        c, s = math.cos(angle), math.sin(angle)
+        turn = torch.tensor([[c, s], [-s, c]], dtype=D)
+        assert torch.equal(nearest_word(G, turn @ A, y @ turn.mT), G.codeword(first))
+
+
+def test_a_matrix_and_measurements_of_zeros_leave_the_first_word():
+    G = CodewordPath(2, 8, 4.0, 1.0)
+    found = nearest_word(G, torch.zeros(3, 8, dtype=D), torch.zeros(3, dtype=D))
+    assert torch.equal(found, G.codeword(torch.tensor(0)))
