@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -16,7 +16,8 @@ __all__ = ["PlanarPoints", "planar_critical_points"]
 _ROUNDING = 1000  # machine precisions
 
 
-class PlanarPoints(NamedTuple):
+@dataclass(frozen=True, eq=False)
+class PlanarPoints:
     """Critical points ``(C, 2)`` by ascending angle, as ``planar_critical_points`` gives them.
 
     Attributes:

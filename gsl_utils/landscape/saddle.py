@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -14,7 +14,8 @@ from gsl_utils.landscape.angles import layered, leak_of, rho
 __all__ = ["Saddle", "escape_time", "saddle_expansion"]
 
 
-class Saddle(NamedTuple):
+@dataclass(frozen=True, eq=False)
+class Saddle:
     """The expansion of the expected risk around a negative multiple, as ``saddle_expansion`` gives it.
 
     Attributes:
