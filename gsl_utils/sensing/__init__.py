@@ -8,13 +8,16 @@ no graph.
 from gsl_utils.sensing.isometry import mutual_coherence, rip_constant, rip_lower_bound
 from gsl_utils.sensing.measurements import gaussian_matrix, measure
 from gsl_utils.sensing.srec import srec_constant, srec_ratio
+from gsl_utils.sensing.srec_certified import SRECBounds, srec_certified
 
 __all__ = [
+    "SRECBounds",
     "gaussian_matrix",
     "measure",
     "mutual_coherence",
     "rip_constant",
     "rip_lower_bound",
+    "srec_certified",
     "srec_constant",
     "srec_ratio",
 ]
