@@ -94,10 +94,12 @@ def test_the_time_is_that_of_the_flow(d, leak):
 
 
 def test_the_error_falls_with_the_square_of_the_intervals():
-    angle = torch.tensor([1e-3], dtype=torch.float64)
-    exact, fine, coarse = (escape_time(angle, 3, intervals=count) for count in (8000, 1000, 500))
-    assert 3 < float((coarse - exact) / (fine - exact)) < 5
-    assert abs(float(fine / exact) - 1) < 1e-5
+    # From afar the length has far to go, from nearby it only follows.
+    angle = torch.tensor([0.5, 1e-3], dtype=torch.float64)
+    exact, fine, coarse = (escape_time(angle, 3, intervals=count) for count in (3000, 400, 200))
+    ratio = (coarse - exact) / (fine - exact)
+    assert bool(((ratio > 3.3) & (ratio < 5)).all())
+    assert float((fine / exact - 1).abs().max()) < 1e-4
 
 
 @pytest.mark.parametrize("d", [2, 3, 4, 5])
