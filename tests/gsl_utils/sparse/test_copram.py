@@ -3,9 +3,11 @@
 import pytest
 import torch
 
+from gsl_utils.common.linear import System
 from gsl_utils.sensing import gaussian_matrix
 from gsl_utils.sparse import cosamp, sparse_vectors
-from gsl_utils.sparse.copram import copram
+from gsl_utils.sparse.copram import _start, copram
+from gsl_utils.sparse.cosamp import Signals
 
 
 def drawn(m, n, k, count, seed=0, *, own=False, dtype=torch.float64):
@@ -49,6 +51,15 @@ def test_it_takes_more_of_them_than_of_measurements_with_signs():
 def test_the_support_of_all_columns_needs_no_guess():
     A, x, y = drawn(200, 12, 12, 10, seed=1)
     assert float(error(copram(A, y, 12).x, x).median()) < 1e-10
+
+
+def test_it_starts_on_the_large_entries_with_the_signals_length():
+    A, x, y = drawn(2000, 50, 3, 10, seed=6)
+    system = System.of(A, 7 * y)
+    start = system.recovery(_start(Signals.of(system), 3), y[:, 0], system.y_power, y[:, 0], y[:, 0] > 0).x
+    assert torch.equal(start != 0, x != 0)
+    assert float(error(start, 7 * x).max()) < 0.3
+    torch.testing.assert_close(start.norm(dim=-1), 7 * x.norm(dim=-1), rtol=0.1, atol=0)
 
 
 def test_the_objective_is_that_of_what_is_returned():
