@@ -36,12 +36,14 @@ def angle_map(theta: Tensor, *, leak: float = 0.0) -> Tensor:
     For W with N(0, 1/n) entries
     :math:`\mathbb E\langle\operatorname{relu}(Wx), \operatorname{relu}(Wy)\rangle
     = \tfrac12\|x\|\|y\|\cos g(\theta)`; the angle of one draw tends to g as n grows. Angles shrink,
-    :math:`g(0) = 0` and :math:`g(\pi) = \pi/2`: opposite vectors become orthogonal.
+    :math:`g(0) = 0` and :math:`g(\pi) = \pi/2`: opposite vectors become orthogonal. With a leaky ReLU of
+    slope a the cosine after the layer is
+
+    .. math:: \frac{(1-a)^2\cos g(\theta) + 2a\cos\theta}{1+a^2}
 
     Args:
         theta: Angles in radians, any shape, from 0 to :math:`\pi`, float32 or float64.
-        leak: The slope a of a leaky ReLU for negative inputs, from 0 to 1, with which the cosine is
-            :math:`\bigl((1-a)^2\cos g + 2a\cos\theta\bigr)/(1+a^2)`.
+        leak: The slope a of a leaky ReLU for negative inputs, from 0 to 1.
 
     Returns:
         The angles after the layer, of the same shape; small ones with a small relative error.

@@ -41,13 +41,16 @@ def saddle_expansion(d: int, *, leak: float = 0.0) -> Saddle:
     :math:`-z_*` grows under the flow :math:`\dot z = -2^d h(z)` by :math:`\dot\varphi = 3\rho_d\kappa
     \varphi^2`, and the time to leave from a small one is :math:`1/(3\rho_d\kappa\varphi)`.
 
+    With a leaky ReLU of slope a the curvature is negative, and the saddle is not degenerate:
+
+    .. math:: \lambda = -\frac1\rho\prod_{i=0}^{d-1} \frac{(1-a)^2(1-\check\theta_i/\pi) + 2a}{1+a^2},
+              \qquad \dot\varphi = -\lambda\varphi
+
+    The time to leave then grows as a logarithm, and :math:`(2/(1+a^2))^d` stands in the place of :math:`2^d`.
+
     Args:
         d: The number of layers, at least 2.
-        leak: The slope a of a leaky ReLU, from 0 to 1. With a leak the curvature is negative,
-            :math:`\lambda = -\tfrac1\rho\prod_{i=0}^{d-1}
-            \bigl((1-a)^2(1-\check\theta_i/\pi) + 2a\bigr)/(1+a^2)`, and the saddle is not degenerate:
-            :math:`\dot\varphi = -\lambda\varphi`, and the time to leave grows as a logarithm. The factor of
-            the risk is then :math:`(2/(1+a^2))^d` in place of :math:`2^d`.
+        leak: The slope a of a leaky ReLU, from 0 to 1.
 
     Returns:
         The multiple, the curvature :math:`\lambda` across the axis, and :math:`\kappa`.
