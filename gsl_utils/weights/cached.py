@@ -32,7 +32,7 @@ def trained(
     same bytes on the same machine with as many threads; elsewhere, another model of the same quality.
 
     Args:
-        name: ``"mnist"``, ``"mnist-wide"`` or ``"fashion"``, as for ``load_weights``, whose seed is 0.
+        name: ``"mnist"``, ``"mnist-wide"`` or ``"fashion"``; of those that ship the seed is 0.
         seed: From 0 to 2^63 - 1.
         cache: The folder of the files; by default ``decoders`` in the user's cache.
         progress: Whether to show a bar while training, which needs the package tqdm.

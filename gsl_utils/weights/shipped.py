@@ -27,7 +27,7 @@ def names() -> tuple[str, ...]:
     Taught in chapter 4.
 
     >>> names()
-    ('mnist', 'mnist-wide', 'fashion')
+    ('mnist',)
     """
     return tuple(_SHA256)
 
@@ -40,8 +40,7 @@ def load_weights(
     The numbers are stored in half precision. They come from the training images but the last 5,000.
 
     Args:
-        name: ``"mnist"``, of the published sizes; ``"mnist-wide"``, a larger one; ``"fashion"``, of the
-            published sizes and trained on Fashion-MNIST.
+        name: One of ``names()``: ``"mnist"`` is of the published sizes.
         dtype: Of the weights.
         device: Of the weights.
 

@@ -150,7 +150,7 @@ def test_without_safetensors_a_sentence_says_so(monkeypatch):
         (
             {"name": "letters"},
             ValueError,
-            "name is 'letters'; it must be one of 'mnist', 'mnist-wide', 'fashion'",
+            f"name is 'letters'; it must be one of {', '.join(map(repr, names()))}",
         ),
         (
             {"dtype": torch.float16},
@@ -195,7 +195,7 @@ def test_all_of_it_ships_in_twelve_megabytes():
     files = {path.name for path in FOLDER.iterdir() if path.suffix not in (".py", "")}
     assert files == {f"vae-{name}.{end}" for name in names() for end in ("safetensors", "md")}
     assert sum((FOLDER / file).stat().st_size for file in files) < 12e6
-    assert set(names()) == set(RECIPES)
+    assert set(names()) <= set(RECIPES)
 
 
 @pytest.mark.parametrize("name", names())
