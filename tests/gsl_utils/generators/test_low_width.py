@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from gsl_utils.common.generator_checks import Trusted
 from gsl_utils.generators import LowWidthSparseReLU
+from gsl_utils.generators.low_width_geometry import crossing_tangent
 
 D = torch.float64
 EPS = torch.finfo(D).eps
@@ -427,3 +428,15 @@ def test_bad_input_is_named(call, kind, message):
 
 def test_a_search_may_feed_what_is_no_number():
     assert Trusted(network())(NAN).shape == (6,)
+
+
+def test_the_safe_angle_reaches_every_target_where_keeping_wedges_apart_does_not():
+    x, lost = all_targets(8, [3]), 0
+    for seed in range(40):
+        G = network(8, 3, seed=seed)
+        for t, alone in ((crossing_tangent(G.v, G.v_prime), True), (G.safe_tan_alpha(), False)):
+            at = G.with_tan_alpha(0.999 * t)
+            missed = bool(((at(at.encode(x)) - x).abs().amax(-1) > 1e-3 * x.abs().amax(-1)).any())
+            assert alone or not missed
+            lost += missed
+    assert lost > 0
