@@ -365,6 +365,7 @@ def test_a_further_decoder_comes_from_the_users_cache(small, tmp_path, monkeypat
     again = trained("mnist", 5, dtype=torch.float32)
     for name, weight in first.state_dict().items():
         assert weight.dtype == torch.float64
+        assert again.state_dict()[name].dtype == torch.float32
         assert torch.equal(again.state_dict()[name], weight.float())
     assert not first.training
     assert not any(weight.requires_grad for weight in first.parameters())
