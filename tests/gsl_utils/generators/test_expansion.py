@@ -7,9 +7,10 @@ from hypothesis import strategies as st
 from torch import nn
 
 from gsl_utils.generators import VAE, RandomReLU
-from gsl_utils.generators.expansion import expander, largest, smallest
+from gsl_utils.generators.expansion import Expansion, _activated, expander, largest, smallest
 
 D = torch.float64
+ZERO = torch.zeros(1, dtype=D)
 ACTIVATIONS = {"softplus": nn.Softplus, "sigmoid": nn.Sigmoid, "tanh": nn.Tanh}
 
 
@@ -94,6 +95,22 @@ def test_third_derivatives_are_at_most_what_the_bounds_take_them_for(activation)
     rest = expander(unit, None)(u, torch.full((len(u),), h, dtype=D)).rest
     assert (third.abs() * h <= rest).all()
     assert float((third.abs() * h / rest).max()) > 0.99
+
+
+@given(st.floats(-2, 2), st.floats(-2, 2), st.floats(0.01, 2))
+def test_every_term_of_the_bound_is_needed(slope, bend, h):
+    """Half the square of a quadratic of one number, of which nothing is left out: the bound is exact."""
+
+    def half_square(u):
+        return u.square() / 2, u, torch.ones_like(u)
+
+    at = Expansion(
+        *(torch.full((1,) * (2 + i), part, dtype=D) for i, part in enumerate((0.0, slope, bend))), ZERO
+    )
+    found = _activated(half_square, 0.0, at, torch.full((1, 1), h, dtype=D))
+    exact = 3 * abs(slope * bend) * h + 1.5 * bend**2 * h**2
+    assert float(found.rest) == pytest.approx(exact, rel=1e-9, abs=1e-12)
+    assert float(found.bend) == pytest.approx(slope**2, rel=1e-9, abs=1e-12)
 
 
 def test_a_vae_is_expanded_by_its_decoder_and_a_matrix_goes_through():

@@ -99,7 +99,16 @@ def test_it_is_the_engine_on_a_wider_generator():
         assert torch.equal(getattr(found, name), getattr(expected, name)), name
 
 
-def test_the_first_phase_is_csgms_and_keeps_every_restart():
+@pytest.mark.parametrize("l2", [0.0, 0.2])
+def test_the_first_phase_is_csgms(l2):
+    found = sparse_gen(G, A, Y, l1=1e4, l2=l2, restarts=1, steps=301, alone=300, generator=source(3))
+    first = csgm(G, A, Y, l2=l2, restarts=1, steps=300, generator=source(3))
+    other = csgm(G, A, Y, l2=0.2 - l2, restarts=1, steps=300, generator=source(3))
+    step = (found.z[..., :K] - first.z).norm(dim=-1)
+    assert (step < 0.1 * (other.z - first.z).norm(dim=-1)).all()
+
+
+def test_the_first_phase_keeps_every_restart():
     """What is best after it need not be in the end: the second phase begins where each restart ended."""
     z0 = torch.randn(4 * 5, K, generator=source(8), dtype=D).view(4, 5, K)
     ends = torch.stack(

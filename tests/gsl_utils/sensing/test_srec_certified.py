@@ -10,8 +10,10 @@ from torch import nn
 
 from gsl_utils.datasets import load
 from gsl_utils.generators import VAE
+from gsl_utils.generators.expansion import expander
 from gsl_utils.generators.training.vae import fit_vae
 from gsl_utils.sensing import gaussian_matrix, srec_certified, srec_constant
+from gsl_utils.sensing.srec_certified import _Cells
 
 D = torch.float64
 
@@ -100,6 +102,45 @@ def test_no_pair_of_a_finer_grid_is_below_what_is_proved(k, m, activation, delta
     assert 0 <= lower <= upper
     tighter = srec_constant(G, A, pairs=8, steps=30, radius=radius, generator=source(seed))
     assert delta > 0 or lower <= tighter
+
+
+def some_points(cells, rows, seed):
+    """Corners of cubes and points within, ``(30, P, k)``."""
+    k = cells.k
+    inside = 2 * torch.rand(30, len(rows), k, generator=source(seed), dtype=D) - 1
+    inside[:20] = inside[:20].sign()
+    return cells.at["centre"][rows] + inside * cells.at["half"][rows].unsqueeze(-1)
+
+
+@settings(max_examples=30)
+@given(
+    st.integers(1, 2),
+    st.integers(1, 3),
+    st.sampled_from(["linear", "softplus", "tanh"]),
+    st.sampled_from([0.0, 0.05, 0.5]),
+    st.sampled_from([0.5, 2.0]),
+    st.integers(0, 9999),
+)
+def test_each_step_of_the_proof_holds_for_the_points_of_its_cubes(k, m, kind, delta, radius, seed):
+    """Pair by pair, where a bound is nearest to what it bounds, and each of the two kinds for itself."""
+    if kind == "linear":
+        G = linear(normal(3, k, seed=seed) * torch.tensor([1.0, 5.0], dtype=D)[:k])
+    else:
+        G = VAE(3, k, hidden=(4,), activation=kind, generator=source(seed)).decoder.requires_grad_(False)
+        G[0].weight *= 3
+        G[2].weight *= 4
+    A = normal(m, 3, seed=seed + 1)
+    cells = _Cells(expander(G, None), A, k, radius)
+    count = len(cells.at["half"])
+    a, b = (torch.randint(count, (400,), generator=source(seed + i)) for i in (2, 3))
+    offset = (cells.at["centre"][a] - cells.at["centre"][b]).abs().amax(-1)
+    near = (offset <= 8.5 * cells.at["half"][a]).nonzero().squeeze(-1)
+    gamma = torch.stack([cells.apart(a, b, delta)[0], torch.zeros(400, dtype=D)])
+    gamma[1, near] = cells.together(a[near], b[near], delta)
+    for i in range(4):
+        x1, x2 = (G(some_points(cells, rows, seed + 4 + i + 9 * j)) for j, rows in enumerate((a, b)))
+        slack = ((x1 - x2) @ A.T).norm(dim=-1) + delta - gamma.unsqueeze(1) * (x1 - x2).norm(dim=-1)
+        assert (slack[~slack.isnan()] >= -1e-9).all()
 
 
 def test_it_is_close_to_what_a_grid_finds():
