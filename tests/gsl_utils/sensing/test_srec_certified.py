@@ -104,6 +104,21 @@ def test_no_pair_of_a_finer_grid_is_below_what_is_proved(k, m, activation, delta
     assert delta > 0 or lower <= tighter
 
 
+def test_a_weak_direction_that_turns_is_not_taken_for_a_strong_one():
+    """A sees nothing of the second input where the first is 0.5, beside which the generator moves little."""
+
+    def weak(z):
+        return torch.stack([z[..., 0], 0.05 * z[..., 1], 0.1 * z.prod(-1)], -1)
+
+    A = torch.tensor([[1.0, 0.0, 0.0], [0.0, 1.0, -1.0]], dtype=D)
+    lower, upper = srec_certified(weak, A, k=2, radius=1.0, delta=0.0, curvature=0.1, pairs=20_000)
+    assert lower == 0
+    assert upper < 0.1
+    cells = _Cells(expander(weak, 0.1), A, 2, 1.0)
+    one = (cells.at["centre"] - 0.4).norm(dim=-1).argmin().unsqueeze(0)
+    assert (cells.together(one, one, 0.0) <= 0.1).all()
+
+
 def some_points(cells, rows, seed):
     """Corners of cubes and points within, ``(30, P, k)``."""
     k = cells.k
