@@ -15,6 +15,8 @@ __all__ = ["load_weights", "names"]
 # The sums of the files, here and not only in their cards, so that a page whose weights change is stale.
 _SHA256 = {
     "mnist": "a3684ff0a25296459dbc03ea1b972d43443510d56cc3af369648a4abe9bd3873",
+    "mnist-wide": "46109c3732c0a111520eef3a5cd4ee54d191c98053283ee73a7f3afe71f61f2d",
+    "fashion": "853bf996caefed0420e2ffcc3df7f0a78a6f46252637e6095574a2a3aebf7684",
 }
 
 
@@ -27,7 +29,7 @@ def names() -> tuple[str, ...]:
     Taught in chapter 4.
 
     >>> names()
-    ('mnist',)
+    ('mnist', 'mnist-wide', 'fashion')
     """
     return tuple(_SHA256)
 
@@ -40,7 +42,8 @@ def load_weights(
     The numbers are stored in half precision. They come from the training images but the last 5,000.
 
     Args:
-        name: One of ``names()``: ``"mnist"`` is of the published sizes.
+        name: ``"mnist"``, of the published sizes; ``"mnist-wide"``, which has more latent entries and draws
+            images three times as closely; ``"fashion"``, of the published sizes, on Fashion-MNIST.
         dtype: Of the weights.
         device: Of the weights.
 

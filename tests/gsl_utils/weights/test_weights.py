@@ -195,7 +195,7 @@ def test_all_of_it_ships_in_twelve_megabytes():
     files = {path.name for path in FOLDER.iterdir() if path.suffix not in (".py", "")}
     assert files == {f"vae-{name}.{end}" for name in names() for end in ("safetensors", "md")}
     assert sum((FOLDER / file).stat().st_size for file in files) < 12e6
-    assert set(names()) <= set(RECIPES)
+    assert set(names()) == set(RECIPES)
 
 
 @pytest.mark.parametrize("name", names())
@@ -223,12 +223,12 @@ def test_images_that_no_weight_has_seen_cost_what_the_card_says(name):
 def test_the_nearest_image_in_the_range_is_as_near_as_the_card_says(name):
     images, _ = datasets.load(RECIPES[name].data, dtype=torch.float32)
     errors = representation_error(
-        load_weights(name), images[-5000:][:40], restarts=1, steps=12, generator=source()
+        load_weights(name), images[-5000:][:40], restarts=1, steps=20, generator=source()
     )
     told = (FOLDER / f"vae-{name}.md").read_text()
     (line,) = [line for line in told.splitlines() if line.startswith("| representation error")]
     said = float(line.split("|")[2].split("±")[0])
-    assert float(errors.mean()) == pytest.approx(said, rel=0.3)
+    assert float(errors.mean()) == pytest.approx(said, rel=0.4)
 
 
 # The nearest image in the range
